@@ -1,0 +1,157 @@
+# derpsim: `make help` lists what can be made.
+#
+# Wildcards: a new ref/NAME.c, sim/NAME.c, *_test.c, *_main.c or fuzz/NAME.c is picked up by being there.
+#   ref/*.c      but os_*, *_main, *_test   -> libderp.a      the protocol core
+#   ref/os_*.c                              -> libderpos.a    the only files that touch the operating system
+#   sim/*.c reports/*.c but *_main, *_test  -> libderpsim.a   the simulator and what reads its traces
+# Variables: CC, OPT=-O2, SAN=address,undefined, V=1 (show commands), V=0 (show nothing), WERROR=1 (also on when CI=true), BUILD=build. Each
+# configuration may have a folder of its own: make CC=clang OPT=-O3 BUILD=build/clang-O3. Needs GNU make.
+
+MAKEFLAGS += --no-builtin-rules
+CC = gcc
+OPT = -O2
+BUILD = build
+SAN =
+Q = $(if $(filter 1,$(V)),,@)
+say = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $(2))
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion \
+       $(if $(filter true 1,$(CI) $(WERROR)),-Werror)
+SANITIZE = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+CFLAGS = -g
+ALL_CFLAGS = -std=c17 $(OPT) $(CFLAGS) $(WARN) $(SANITIZE) -ffp-contract=off
+ALL_CPPFLAGS = -I. -Iref -Isim -I$(BUILD)/gen $(CPPFLAGS)
+
+# ---- what there is ----
+
+CORE = $(filter-out ref/os_% %_main.c %_test.c,$(wildcard ref/*.c))
+OS = $(filter-out %_test.c,$(wildcard ref/os_*.c))
+SIM = $(filter-out %_main.c %_test.c,$(wildcard sim/*.c reports/*.c))
+MAINS = $(wildcard ref/*_main.c sim/*_main.c reports/*_main.c)
+TESTS = $(wildcard ref/*_test.c sim/*_test.c reports/*_test.c)
+FUZZ = $(filter-out %_test.c,$(wildcard fuzz/*.c))
+SQL = $(wildcard sim/*.sql reports/queries/*.sql)
+
+# The program of a main: sim/sim_main.c is derpsim, sim/X_main.c derpsim-X, ref/X_main.c derp-X, reports/report_main.c derpreport.
+PROGRAMS = $(patsubst %,$(BUILD)/%,$(patsubst sim/%_main.c,derpsim-%,$(patsubst ref/%_main.c,derp-%,$(patsubst reports/%_main.c,derp%,\
+           $(patsubst sim/sim_main.c,derpsim,$(MAINS))))))
+REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
+TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+.PHONY: all demo test test-units test-unit check bench proof install-deps format clean help tests replays objects force
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS) ## every program, into build/ (needs neither root nor network where the packages are there)
+tests: $(TEST_PROGRAMS)
+replays: $(REPLAYS)
+objects: $(call objects,$(CORE) $(SIM))
+
+# ---- how it is built ----
+
+# Everything depends on the flags, so that another CC or OPT in the same folder rebuilds.
+$(BUILD)/flags: force
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(LDFLAGS)' | cmp -s - $@ || { sh .ci/install look build && \
+		echo '$(CC) $(ALL_CFLAGS) $(ALL_CPPFLAGS) $(LDFLAGS)' > $@; }
+force:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Only what talks to the operating system, and tests, see more than ISO C.
+$(call objects,$(OS) $(MAINS) $(TESTS) $(FUZZ)): ALL_CPPFLAGS += -D_GNU_SOURCE
+
+# SQL becomes string literals: `#include "sim/schema.sql.inc"` behind an `=`.
+$(BUILD)/gen/%.sql.inc: %.sql
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $< > $@
+$(call objects,$(SIM) $(MAINS) $(TESTS)): | $(SQL:%=$(BUILD)/gen/%.inc)
+
+$(BUILD)/libderp.a: $(call objects,$(CORE))
+$(BUILD)/libderpos.a: $(call objects,$(OS))
+$(BUILD)/libderpsim.a: $(call objects,$(SIM))
+$(BUILD)/lib%.a:
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# What a program links with follows from its folder: ref/ never needs sim/.
+REF_LIBS = $(BUILD)/libderp.a
+OS_LIBS = $(if $(OS),$(BUILD)/libderpos.a) $(BUILD)/libderp.a
+SIM_LIBS = $(BUILD)/libderpsim.a $(OS_LIBS)
+LINK = $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
+SYSTEM_LIBS = -lsodium $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
+define link
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LINK) $(SYSTEM_LIBS)
+endef
+
+$(BUILD)/derpsim: $(BUILD)/obj/sim/sim_main.o $(SIM_LIBS)
+	$(link)
+$(BUILD)/derpsim-%: $(BUILD)/obj/sim/%_main.o $(SIM_LIBS)
+	$(link)
+$(BUILD)/derp-%: $(BUILD)/obj/ref/%_main.o $(OS_LIBS)
+	$(link)
+$(BUILD)/derpreport: $(BUILD)/obj/reports/report_main.o $(SIM_LIBS)
+	$(link)
+$(BUILD)/tests/%: LDLIBS += -lcmocka
+$(BUILD)/tests/ref/os_%: $(BUILD)/obj/ref/os_%.o $(OS_LIBS)
+	$(link)
+$(BUILD)/tests/ref/%: $(BUILD)/obj/ref/%.o $(REF_LIBS)
+	$(link)
+$(BUILD)/tests/%: $(BUILD)/obj/%.o $(SIM_LIBS)
+	$(link)
+$(REPLAYS): $(BUILD)/fuzz-%: $(BUILD)/obj/fuzz/%.o $(REF_LIBS)
+	$(link)
+
+-include $(wildcard $(BUILD)/obj/*/*.d)
+
+# ---- what one does with it ----
+
+demo: ## install what is missing, build, run the node crash and tell its story
+	@.ci/install demo
+	@.ci/demo
+
+test: ## install what is missing, then every test, the determinism matrix and `make check` (15 minutes at most)
+	@.ci/install test
+	@.ci/test
+
+test-units: ## build and run every *_test.c, of which the failures are shown
+	@.ci/units $(MAKEOVERRIDES)
+
+test-unit: $(BUILD)/tests/$(T) ## one of them: make test-unit T=ref/frame_test
+	$<
+
+check: ## include rules, symbols, floating point, formatting, tidiness, system calls of a run
+	@.ci/install check
+	@.ci/check
+
+proof: ## the long versions of what must be shown
+	@.ci/install test
+	@.ci/proof
+
+bench: ## the star of 1,000 clients beside the yardstick, and the memory of idle clients
+	@.ci/bench
+
+fuzz-%: ## libFuzzer on a target: make fuzz-frame [SECONDS_MAX=60]
+	@.ci/install fuzz
+	@.ci/fuzz libfuzzer $*
+afl-%: ## AFL++ on a target: make afl-frame [SECONDS_MAX=60]
+	@.ci/install fuzz
+	@.ci/fuzz afl $*
+
+install-deps: ## the packages for everything above (Debian and its kin; root or sudo)
+	@.ci/install all
+
+format: ## lay out every source file by .clang-format
+	@clang-format -i $(wildcard ref/*.[ch] sim/*.[ch] fuzz/*.[ch] reports/*.[ch] scenarios/*.[ch])
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/  make \1 | \2/p' Makefile | sed 's/%/NAME/' | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'

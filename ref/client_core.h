@@ -1,0 +1,121 @@
+/* What the client's files share. Internal.
+ *
+ * client.c        the machine: configuration, commands, timers, sending, views
+ * client_dial.c   where to connect: region, URL, attempts, races of families (CLI-013..CLI-021)
+ * client_login.c  TLS result, HTTP, login, frames from the relay (HSK, HTTP, CLI-006..CLI-012) */
+#ifndef REF_CLIENT_CORE_H
+#define REF_CLIENT_CORE_H
+
+#include "address.h"
+#include "client.h"
+#include "config.h"
+#include "frame.h"
+#include "http.h"
+#include "login.h"
+#include "outbox.h"
+#include "rng.h"
+
+enum client_retry { RETRY_ORIGINAL, RETRY_FULL_JITTER, RETRY_NONE, RETRY_FIXED, RETRY_MANUAL };
+enum client_fast { FAST_AUTO, FAST_ALWAYS, FAST_NEVER };
+
+/* Where a node can be reached; texts are in the region's pool. */
+struct client_node {
+	struct address v4, v6; /* port included */
+	bool has_v4, has_v6;   /* literals (MAP-006) */
+	bool ask_v4, ask_v6;   /* by name */
+	bool stun_only;        /* MAP-005 */
+	uint16_t name_at, host_at, http_host_at;
+};
+
+/* One allocation: nodes, then texts. In URL mode one node. */
+struct client_region {
+	uint32_t nodes;
+	uint32_t texts_n;
+	bool tls;
+	uint16_t path_at;
+	struct client_node node[]; /* and behind them char texts[texts_n] */
+};
+
+struct client_config {
+	struct key key, mesh_key, server_key;
+	struct config_text region, url, app_name;
+	bool raw, plain, connect, home, watch, prober, can_ack_pings;
+	uint32_t fast, retry, queue_depth, high_water, low_water, profile;
+	uint64_t dial_timeout, connect_timeout, receive_timeout, retry_after, retry_max, return_after, forward_timeout;
+};
+
+/* The parts of the configuration that live on, the seldom ones apart: most clients of a simulation share one set of values. */
+struct client_times {
+	uint64_t dial, connect, receive, retry_after, retry_max, return_after;
+};
+
+struct client_extra { /* only where set */
+	struct key mesh_key, server_key;
+	char app_name[64];
+};
+
+struct client_dial {
+	uint64_t token; /* DIAL or ASK under way, TOKEN_NONE */
+	bool asking, v6;
+};
+
+struct client_bucket {
+	uint64_t rate, burst, tokens, at;
+};
+
+struct client {
+	struct machine machine;
+	struct machine_env env;
+	uint64_t conn;              /* connection in use, TOKEN_NONE */
+	struct outbox out;
+	struct frame_reader reader;
+	uint64_t heard;             /* when the last complete frame came: CLI-008 */
+	uint8_t state;              /* enum client_state */
+	uint8_t fast, retry;
+	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
+	uint32_t node;              /* in use or tried */
+	struct client_dial dial[2];
+	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
+	uint32_t failures;          /* CLI-032 */
+	uint32_t slot_first, slots_busy, generation_next;
+	uint64_t generation;
+	struct outbox_limits limits;
+	struct client_times times;
+	struct rng rng;
+	struct key key, public_key, server_key, shared;
+	bool server_known;
+	struct client_region *region;
+	struct client_extra *extra;
+	struct client_bucket *bucket; /* CLI-004 */
+	struct http_reader *http;
+	struct actions *out_now, *up_now; /* of the step under way */
+};
+
+static inline const char *region_text(const struct client_region *r, uint16_t at) { return (const char *)&r->node[r->nodes] + at; }
+
+/* client.c */
+void client_move(struct client *c, uint64_t now, enum client_state to);
+/* The connection or attempt is over: closes what is open, plans the next attempt by the retry policy, tells the owner. */
+void client_end(struct client *c, uint64_t now, enum client_end why, bool stream_gone);
+void client_send_bytes(struct client *c, const void *p, uint32_t n);
+void client_pump(struct client *c, uint64_t now); /* queued packets go out while the transport takes them */
+uint64_t client_token_new(struct client *c);      /* TOKEN_NONE: all slots are busy */
+
+/* client_dial.c */
+struct client_region *client_region_parse(const struct client_config *config, char error[200]); /* NULL: bad */
+void client_attempt(struct client *c, uint64_t now);
+void client_dialed(struct client *c, const struct event *e);
+void client_dial_closed(struct client *c, const struct event *e);
+void client_answer(struct client *c, const struct event *e);
+void client_node_failed(struct client *c, uint64_t now); /* 1.5 s are over: on to the next node */
+void client_dials_cancel(struct client *c);
+uint32_t client_first_usable(const struct client *c);
+
+/* client_login.c */
+void client_connected(struct client *c, uint64_t now); /* TCP is up */
+void client_secured(struct client *c, const struct event *e);
+void client_bytes(struct client *c, const struct event *e);
+void client_note_preferred(struct client *c);
+void client_watch_conns(struct client *c);
+
+#endif

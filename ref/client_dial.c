@@ -1,0 +1,334 @@
+/* Where to connect: the nodes of a region in order, both families of a node at once (CLI-013..CLI-021). */
+#include "client_core.h"
+
+#include "buf.h"
+#include "derpmap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORT_DERP = 443, TEXTS_MAX = 60000 };
+
+/* ---- the region, from configuration ---- */
+
+struct builder {
+	struct client_region *region;
+	char *texts;
+	uint32_t n, cap;
+};
+
+static uint16_t add_text(struct builder *b, const char *text, size_t n)
+{
+	uint32_t at = b->n;
+
+	assert(b->n + n + 1 < TEXTS_MAX);
+	while (b->n + n + 1 > b->cap) {
+		b->cap = b->cap ? 2 * b->cap : 128;
+		b->texts = mem_grow(b->texts, b->cap);
+	}
+	if (n != 0) memcpy(b->texts + b->n, text, n);
+	b->texts[b->n + n] = 0;
+	b->n += (uint32_t)n + 1;
+	return (uint16_t)at;
+}
+
+static struct client_region *finish(struct builder *b)
+{
+	size_t nodes = sizeof *b->region + b->region->nodes * sizeof *b->region->node;
+	struct client_region *r = mem_grow(b->region, nodes + b->n);
+
+	memcpy((char *)&r->node[r->nodes], b->texts, b->n);
+	r->texts_n = b->n;
+	free(b->texts);
+	return r;
+}
+
+static struct client_region *region_alloc(uint32_t nodes)
+{
+	struct client_region *r = mem_zero(1, sizeof *r + nodes * sizeof *r->node);
+
+	r->nodes = nodes;
+	return r;
+}
+
+/* MAP-006: a literal replaces DNS, empty means DNS, anything else switches the family off. A host name that is a literal of the
+ * other family is skipped (CLI-021). */
+static void family(const char *literal, const char *host, bool v6, uint16_t port, struct address *out, bool *has, bool *ask)
+{
+	const char *text = *literal != 0 ? literal : host;
+
+	*has = address_ip_parse(text, strlen(text), out) && address_is_v4(out) == !v6;
+	out->port = port;
+	*ask = !*has && *literal == 0 && !address_ip_parse(host, strlen(host), &(struct address){ 0 });
+}
+
+static void add_node(struct builder *b, struct client_node *node, const struct derp_node *from)
+{
+	uint16_t port = from->derp_port > 0 && from->derp_port < 65536 ? (uint16_t)from->derp_port : PORT_DERP; /* MAP-007 */
+	char host[300];
+
+	family(from->ipv4, from->host_name, false, port, &node->v4, &node->has_v4, &node->ask_v4);
+	family(from->ipv6, from->host_name, true, port, &node->v6, &node->has_v6, &node->ask_v6);
+	node->stun_only = from->stun_only;
+	node->name_at = add_text(b, from->name, strlen(from->name));
+	node->host_at = add_text(b, from->host_name, strlen(from->host_name));
+	if (port == PORT_DERP) /* HTTP-016 */
+		snprintf(host, sizeof host, "%.255s", from->host_name);
+	else
+		snprintf(host, sizeof host, "%.255s:%u", from->host_name, port);
+	node->http_host_at = add_text(b, host, strlen(host));
+}
+
+static bool region_fits(const struct derp_region *from, char error[200])
+{
+	size_t bytes = 64;
+
+	for (uint32_t i = 0; i < from->nodes; i++) {
+		if (strlen(from->node[i].host_name) > 255) {
+			snprintf(error, 200, "region=: node %u has a host name of more than 255 characters", i);
+			return false;
+		}
+		bytes += strlen(from->node[i].name) + 2 * strlen(from->node[i].host_name) + 16;
+	}
+	if (bytes < TEXTS_MAX) return true;
+	snprintf(error, 200, "region=: too many or too long nodes");
+	return false;
+}
+
+static struct client_region *region_from_json(const struct client_config *config, char error[200])
+{
+	char why[DERPMAP_ERROR_SIZE];
+	struct derp_region *from = derp_region_parse(config->region.p, config->region.n, why);
+	struct builder b = { 0 };
+
+	if (from == NULL || !region_fits(from, error)) {
+		if (from == NULL) snprintf(error, 200, "region=: %.180s", why);
+		derp_region_free(from);
+		return NULL;
+	}
+	b.region = region_alloc(from->nodes);
+	b.region->tls = !config->plain;
+	b.region->path_at = add_text(&b, "/derp", 5);
+	for (uint32_t i = 0; i < from->nodes; i++) add_node(&b, &b.region->node[i], &from->node[i]);
+	derp_region_free(from);
+	return finish(&b);
+}
+
+/* scheme://host[:port][/path] */
+struct url {
+	const char *host, *path;
+	size_t host_n, path_n, authority_n;
+	const char *authority;
+	uint16_t port;
+	bool tls;
+};
+
+static bool url_port(const char *p, const char *end, struct url *u)
+{
+	uint32_t port = 0;
+
+	if (p == end) return true;
+	if (*p++ != ':' || p == end || end - p > 5) return false;
+	for (; p < end; p++) {
+		if (*p < '0' || *p > '9') return false;
+		port = port * 10 + (uint32_t)(*p - '0');
+	}
+	if (port == 0 || port > 65535) return false;
+	u->port = (uint16_t)port;
+	return true;
+}
+
+static bool url_parse(const char *p, size_t n, struct url *u)
+{
+	const char *end = p + n, *slash, *stop;
+
+	*u = (struct url){ 0 };
+	if (n > 8 && memcmp(p, "https://", 8) == 0)
+		u->tls = true, u->port = 443, p += 8;
+	else if (n > 7 && memcmp(p, "http://", 7) == 0)
+		u->port = 80, p += 7;
+	else
+		return false;
+	slash = memchr(p, '/', (size_t)(end - p));
+	stop = slash == NULL ? end : slash;
+	u->authority = p, u->authority_n = (size_t)(stop - p);
+	u->path = slash, u->path_n = slash == NULL ? 0 : (size_t)(end - slash);
+	if (*p == '[') {
+		const char *bracket = memchr(p, ']', (size_t)(stop - p));
+		if (bracket == NULL) return false;
+		u->host = p + 1, u->host_n = (size_t)(bracket - p - 1);
+		return u->host_n > 0 && url_port(bracket + 1, stop, u);
+	}
+	u->host = p;
+	while (p < stop && *p != ':') p++;
+	u->host_n = (size_t)(p - u->host);
+	for (const char *c = u->host; c < p; c++)
+		if ((unsigned char)*c <= ' ' || *c == '@') return false;
+	return u->host_n > 0 && u->host_n < 256 && u->path_n < 1024 && url_port(p, stop, u);
+}
+
+static struct client_region *region_from_url(const struct client_config *config, char error[200])
+{
+	struct client_node *node;
+	struct builder b = { 0 };
+	struct address ip = { 0 };
+	struct url u;
+
+	if (!url_parse(config->url.p, config->url.n, &u)) {
+		snprintf(error, 200, "url=: expected http://HOST[:PORT]/derp or https://..., found '%.*s'", (int)(config->url.n < 100 ? config->url.n : 100),
+		         config->url.p);
+		return NULL;
+	}
+	b.region = region_alloc(1);
+	b.region->tls = u.tls;
+	node = &b.region->node[0];
+	if (address_ip_parse(u.host, u.host_n, &ip)) {
+		ip.port = u.port;
+		if (address_is_v4(&ip))
+			node->v4 = ip, node->has_v4 = true;
+		else
+			node->v6 = ip, node->has_v6 = true;
+	} else {
+		node->ask_v4 = node->ask_v6 = true;
+		node->v4.port = node->v6.port = u.port;
+	}
+	b.region->path_at = u.path_n == 0 ? add_text(&b, "/derp", 5) : add_text(&b, u.path, u.path_n);
+	node->name_at = add_text(&b, "", 0);
+	node->host_at = add_text(&b, u.host, u.host_n);
+	node->http_host_at = add_text(&b, u.authority, u.authority_n);
+	return finish(&b);
+}
+
+struct client_region *client_region_parse(const struct client_config *config, char error[200])
+{
+	if ((config->region.n != 0) == (config->url.n != 0)) {
+		snprintf(error, 200, "expected either region= or url=");
+		return NULL;
+	}
+	return config->region.n != 0 ? region_from_json(config, error) : region_from_url(config, error);
+}
+
+/* ---- attempts ---- */
+
+uint32_t client_first_usable(const struct client *c)
+{
+	uint32_t i = 0;
+
+	while (i < c->region->nodes && c->region->node[i].stun_only) i++;
+	return i;
+}
+
+static void start_one(struct client *c, struct client_dial *d, bool has, bool ask, const struct address *to, bool v6)
+{
+	const struct client_node *node = &c->region->node[c->node];
+	const char *host = region_text(c->region, node->host_at);
+	struct action *x;
+
+	d->token = TOKEN_NONE;
+	if (!has && !ask) return;
+	d->token = client_token_new(c);
+	if (d->token == TOKEN_NONE) return;
+	d->asking = !has, d->v6 = v6;
+	if (has) {
+		actions_dial(c->out_now, d->token, to);
+		return;
+	}
+	x = actions_add(c->out_now, ACTION_ASK, d->token);
+	x->ask = v6 ? ASK_NAME6 : ASK_NAME4;
+	x->span = (struct span){ .p = (const uint8_t *)host, .n = (uint32_t)strlen(host) };
+}
+
+static bool dialing(const struct client *c) { return c->dial[0].token != TOKEN_NONE || c->dial[1].token != TOKEN_NONE; }
+
+/* The next usable node from `from` on; none left is the end of the attempt (CLI-015). */
+static void try_from(struct client *c, uint64_t now, uint32_t from)
+{
+	for (c->node = from; c->node < c->region->nodes; c->node++) {
+		const struct client_node *node = &c->region->node[c->node];
+		if (node->stun_only) continue; /* MAP-005 */
+		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false); /* CLI-019: both at once */
+		start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true);
+		if (!dialing(c)) continue;
+		c->node_deadline = now + c->times.dial;
+		return;
+	}
+	c->node = client_first_usable(c);
+	client_end(c, now, CLIENT_END_REFUSED, true);
+}
+
+void client_attempt(struct client *c, uint64_t now)
+{
+	assert(c->conn == TOKEN_NONE && !dialing(c));
+	client_move(c, now, CLIENT_DIALING);
+	c->attempt_deadline = now + c->times.connect; /* CLI-014 */
+	c->retry_at = TIME_NEVER;
+	c->server_known = false;
+	try_from(c, now, 0); /* CLI-018 */
+}
+
+static struct client_dial *dial_of(struct client *c, uint64_t token)
+{
+	if (token == TOKEN_NONE) return NULL;
+	return c->dial[0].token == token ? &c->dial[0] : c->dial[1].token == token ? &c->dial[1] : NULL;
+}
+
+void client_dials_cancel(struct client *c)
+{
+	for (int i = 0; i < 2; i++) {
+		if (c->dial[i].token != TOKEN_NONE) actions_close(c->out_now, c->dial[i].token, true);
+		c->dial[i].token = TOKEN_NONE;
+	}
+}
+
+void client_dialed(struct client *c, const struct event *e)
+{
+	struct client_dial *d = dial_of(c, e->token);
+
+	if (d == NULL) return; /* it was cancelled: CLOSED is on its way */
+	d->token = TOKEN_NONE;
+	client_dials_cancel(c); /* the first success wins */
+	c->node_deadline = TIME_NEVER;
+	c->conn = e->token;
+	client_connected(c, e->now);
+}
+
+static void one_failed(struct client *c, struct client_dial *d, uint64_t now)
+{
+	d->token = TOKEN_NONE;
+	if (!dialing(c)) try_from(c, now, c->node + 1);
+}
+
+void client_dial_closed(struct client *c, const struct event *e)
+{
+	struct client_dial *d = dial_of(c, e->token);
+
+	if (d != NULL) one_failed(c, d, e->now);
+}
+
+void client_answer(struct client *c, const struct event *e)
+{
+	const struct event_answer *answer = e->answer;
+	struct client_dial *d = dial_of(c, e->token);
+	struct address to;
+
+	if (d == NULL) return;
+	if (answer->result != ANSWER_OK || answer->n == 0) {
+		one_failed(c, d, e->now);
+		return;
+	}
+	memcpy(&to, answer->p, sizeof to);
+	to.port = d->v6 ? c->region->node[c->node].v6.port : c->region->node[c->node].v4.port;
+	d->asking = false;
+	d->token = client_token_new(c);
+	if (d->token == TOKEN_NONE)
+		one_failed(c, d, e->now);
+	else
+		actions_dial(c->out_now, d->token, &to);
+}
+
+void client_node_failed(struct client *c, uint64_t now)
+{
+	client_dials_cancel(c);
+	try_from(c, now, c->node + 1);
+}

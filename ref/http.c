@@ -1,0 +1,264 @@
+/* Heads of requests and responses. Lines end with CR LF or a bare LF, as the original's reader takes them. */
+#include "http.h"
+
+#include "buf.h"
+#include "key.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void http_reader_init(struct http_reader *r, bool response) { *r = (struct http_reader){ .response = response }; }
+
+void http_reader_free(struct http_reader *r)
+{
+	free(r->held);
+	http_reader_init(r, r->response);
+}
+
+/* Bytes up to and including the blank line, or 0 if it is not there yet. `from` is where to look for it. */
+static uint32_t head_end(const uint8_t *p, uint32_t n, uint32_t from)
+{
+	for (uint32_t i = from; i < n; i++) {
+		if (p[i] != '\n') continue;
+		if (i >= 1 && p[i - 1] == '\n') return i + 1;
+		if (i >= 2 && p[i - 1] == '\r' && p[i - 2] == '\n') return i + 1;
+	}
+	return 0;
+}
+
+static bool is_token(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static struct http_text trim(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t')) p++;
+	while (end > p && (end[-1] == ' ' || end[-1] == '\t')) end--;
+	return (struct http_text){ .p = p, .n = (uint32_t)(end - p) };
+}
+
+static bool parse_version(const char *p, size_t n, uint32_t *minor)
+{
+	if (n != 8 || memcmp(p, "HTTP/1.", 7) != 0 || (p[7] != '0' && p[7] != '1')) return false;
+	*minor = (uint32_t)(p[7] - '0');
+	return true;
+}
+
+static bool parse_request_line(const char *p, const char *end, struct http_head *head)
+{
+	const char *a = memchr(p, ' ', (size_t)(end - p)), *b = a ? memchr(a + 1, ' ', (size_t)(end - a - 1)) : NULL;
+
+	if (b == NULL || a == p || b == a + 1) return false;
+	for (const char *c = p; c < a; c++)
+		if (!is_token(*c)) return false;
+	for (const char *c = a + 1; c < b; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f) return false;
+	head->method = (struct http_text){ .p = p, .n = (uint32_t)(a - p) };
+	head->target = (struct http_text){ .p = a + 1, .n = (uint32_t)(b - a - 1) };
+	return parse_version(b + 1, (size_t)(end - b - 1), &head->minor);
+}
+
+static bool parse_status_line(const char *p, const char *end, struct http_head *head)
+{
+	if (end - p < 12 || !parse_version(p, 8, &head->minor) || p[8] != ' ') return false;
+	for (int i = 9; i < 12; i++) {
+		if (p[i] < '0' || p[i] > '9') return false;
+		head->status = head->status * 10 + (uint32_t)(p[i] - '0');
+	}
+	return end - p == 12 || p[12] == ' ';
+}
+
+static bool parse_field(const char *p, const char *end, struct http_head *head)
+{
+	const char *colon = memchr(p, ':', (size_t)(end - p));
+	struct http_field *f;
+
+	if (colon == NULL || colon == p || head->fields == HTTP_FIELDS_MAX) return false;
+	for (const char *c = p; c < colon; c++)
+		if (!is_token(*c)) return false;
+	f = &head->field[head->fields++];
+	f->name = (struct http_text){ .p = p, .n = (uint32_t)(colon - p) };
+	f->value = trim(colon + 1, end);
+	for (uint32_t i = 0; i < f->value.n; i++)
+		if ((unsigned char)f->value.p[i] < ' ' && f->value.p[i] != '\t') return false;
+	return true;
+}
+
+static bool parse_head(const char *p, const char *end, bool response, struct http_head *head)
+{
+	bool first = true;
+
+	head->fields = 0, head->status = 0;
+	while (p < end) {
+		const char *eol = memchr(p, '\n', (size_t)(end - p)), *stop;
+		assert(eol != NULL);
+		stop = eol > p && eol[-1] == '\r' ? eol - 1 : eol;
+		if (first && !(response ? parse_status_line(p, stop, head) : parse_request_line(p, stop, head))) return false;
+		if (!first && stop == p) return true;
+		if (!first && !parse_field(p, stop, head)) return false;
+		first = false;
+		p = eol + 1;
+	}
+	return false;
+}
+
+static enum http_result parse(const uint8_t *p, uint32_t n, bool response, struct http_head *head)
+{
+	return parse_head((const char *)p, (const char *)p + n, response, head) ? HTTP_READY : HTTP_BAD;
+}
+
+static enum http_result hold(struct http_reader *r, const uint8_t **p, size_t *n)
+{
+	if (*n + r->held_n > HTTP_HEAD_MAX) return HTTP_TOO_LONG;
+	if (r->held_n + *n > r->held_cap) {
+		r->held_cap = r->held_cap ? r->held_cap : 512;
+		while (r->held_cap < r->held_n + *n) r->held_cap *= 2;
+		r->held = mem_grow(r->held, r->held_cap);
+	}
+	memcpy(r->held + r->held_n, *p, *n);
+	r->held_n += (uint32_t)*n;
+	*p += *n, *n = 0;
+	return HTTP_MORE;
+}
+
+enum http_result http_read(struct http_reader *r, const uint8_t **p, size_t *n, struct http_head *head)
+{
+	uint32_t before = r->held_n, end, take;
+	enum http_result held;
+
+	if (before == 0) { /* the usual case: whole in the span */
+		uint32_t look = *n < HTTP_HEAD_MAX ? (uint32_t)*n : HTTP_HEAD_MAX;
+		const uint8_t *start = *p;
+		end = head_end(start, look, 0);
+		if (end == 0) return hold(r, p, n);
+		*p += end, *n -= end;
+		return parse(start, end, r->response, head);
+	}
+	take = HTTP_HEAD_MAX - before;
+	if (take > *n) take = (uint32_t)*n;
+	for (uint32_t i = 0; i < take; i++) { /* the end may lie across the border: look byte by byte, a head is short */
+		const uint8_t *one = *p;
+		size_t one_n = 1;
+		held = hold(r, &one, &one_n);
+		assert(held == HTTP_MORE);
+		*p += 1, *n -= 1;
+		end = head_end(r->held, r->held_n, r->held_n - 1);
+		if (end != 0) return parse(r->held, r->held_n, r->response, head);
+	}
+	return *n == 0 && r->held_n < HTTP_HEAD_MAX ? HTTP_MORE : HTTP_TOO_LONG;
+}
+
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
+bool http_text_is(struct http_text t, const char *s) { return t.n == strlen(s) && memcmp(t.p, s, t.n) == 0; }
+
+bool http_text_is_nocase(struct http_text t, const char *s)
+{
+	if (t.n != strlen(s)) return false;
+	for (uint32_t i = 0; i < t.n; i++)
+		if (lower(t.p[i]) != lower(s[i])) return false;
+	return true;
+}
+
+const struct http_text *http_field(const struct http_head *head, const char *name)
+{
+	for (uint32_t i = 0; i < head->fields; i++)
+		if (http_text_is_nocase(head->field[i].name, name)) return &head->field[i].value;
+	return NULL;
+}
+
+static bool field_is(const struct http_head *head, const char *name, const char *value)
+{
+	const struct http_text *t = http_field(head, name);
+
+	return t != NULL && http_text_is(*t, value);
+}
+
+static bool contains(struct http_text t, const char *s)
+{
+	size_t n = strlen(s);
+
+	for (uint32_t i = 0; i + n <= t.n; i++)
+		if (memcmp(t.p + i, s, n) == 0) return true;
+	return false;
+}
+
+static enum http_upgrade upgrade_of(const struct http_head *head)
+{
+	const struct http_text *t = http_field(head, "Upgrade"), *protocol = http_field(head, "Sec-WebSocket-Protocol");
+
+	if (t == NULL) return HTTP_UPGRADE_NONE;
+	if (http_text_is_nocase(*t, "websocket") && protocol != NULL && contains(*protocol, "derp")) return HTTP_UPGRADE_WEBSOCKET; /* HTTP-026 */
+	if (!http_text_is_nocase(*t, "derp") && !http_text_is_nocase(*t, "websocket")) return HTTP_UPGRADE_NONE; /* HTTP-002, HTTP-027 */
+	return field_is(head, "Derp-Fast-Start", "1") ? HTTP_UPGRADE_DERP_FAST : HTTP_UPGRADE_DERP;             /* HTTP-008 */
+}
+
+/* The path without query. */
+static struct http_text path_of(struct http_text target)
+{
+	const char *query = memchr(target.p, '?', target.n);
+
+	return query == NULL ? target : (struct http_text){ .p = target.p, .n = (uint32_t)(query - target.p) };
+}
+
+uint32_t http_request_judge(const struct http_head *head, struct http_request *out)
+{
+	const struct http_text *ideal = http_field(head, "Ideal-Node"), *connection = http_field(head, "Connection");
+	struct http_text path = path_of(head->target);
+
+	*out = (struct http_request){ .keep_alive = head->minor == 1 };
+	if (connection != NULL && http_text_is_nocase(*connection, "close")) out->keep_alive = false;
+	if (head->minor == 1 && http_field(head, "Host") == NULL) { /* HTTP-003 */
+		out->keep_alive = false;
+		return 400;
+	}
+	if (!http_text_is(path, "/derp")) return 404; /* HTTP-004; the endpoints are the next chapter's */
+	out->upgrade = upgrade_of(head);
+	out->ideal_node = ideal != NULL && ideal->n > 0; /* HTTP-018 */
+	if (out->upgrade == HTTP_UPGRADE_WEBSOCKET) return 501;
+	return out->upgrade == HTTP_UPGRADE_NONE ? 426 : 0; /* HTTP-002 */
+}
+
+const char *http_status_text(uint32_t status)
+{
+	static const struct { uint32_t status; const char *text; } table[] = {
+		{ 101, "Switching Protocols" }, { 200, "OK" }, { 204, "No Content" }, { 307, "Temporary Redirect" }, { 400, "Bad Request" },
+		{ 404, "Not Found" }, { 426, "Upgrade Required" }, { 431, "Request Header Fields Too Large" }, { 501, "Not Implemented" },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (table[i].status == status) return table[i].text;
+	return "Unknown";
+}
+
+uint32_t http_upgrade_response(char out[HTTP_OUT_MAX], const uint8_t public_key[32])
+{
+	char hex[KEY_HEX];
+
+	key_hex(public_key, hex);
+	return (uint32_t)snprintf(out, HTTP_OUT_MAX,
+	                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\nConnection: Upgrade\r\n"
+	                          "Derp-Version: 2\r\nDerp-Public-Key: %.*s\r\n\r\n",
+	                          KEY_HEX, hex);
+}
+
+uint32_t http_answer(char out[HTTP_OUT_MAX], uint32_t status, const char *extra, const char *body, bool keep_alive)
+{
+	int n = snprintf(out, HTTP_OUT_MAX, "HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n%s%s\r\n%s", status,
+	                 http_status_text(status), strlen(body), extra == NULL ? "" : extra, keep_alive ? "" : "Connection: close\r\n", body);
+
+	assert(n > 0 && n < HTTP_OUT_MAX);
+	return (uint32_t)n;
+}
+
+uint32_t http_upgrade_request(char out[HTTP_OUT_MAX], const char *host, const char *path, bool fast, const char *ideal)
+{
+	int n = snprintf(out, HTTP_OUT_MAX,
+	                 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\nConnection: Upgrade\r\n%s%s%s%sUpgrade: DERP\r\n\r\n", path, host,
+	                 fast ? "Derp-Fast-Start: 1\r\n" : "", ideal ? "Ideal-Node: " : "", ideal ? ideal : "", ideal ? "\r\n" : "");
+
+	return n > 0 && n < HTTP_OUT_MAX ? (uint32_t)n : 0;
+}

@@ -1,0 +1,134 @@
+/* Names of the seam's words, and lists of actions. */
+#include "machine.h"
+
+#include "buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_OF(table, value) (assert((size_t)(value) < sizeof(table) / sizeof *(table)), (table)[value])
+
+const char *event_kind_name(enum event_kind kind)
+{
+	static const char *const name[EVENT_KINDS] = { "start",   "accepted", "dialed", "secured", "bytes", "drained",
+	                                               "closed", "datagram", "answer", "timer",   "command" };
+	return NAME_OF(name, kind);
+}
+
+const char *close_cause_name(enum close_cause cause)
+{
+	static const char *const name[CLOSE_CAUSES] = { "eof", "reset", "timeout", "refused", "unreachable", "limit", "tls", "local" };
+	return NAME_OF(name, cause);
+}
+
+const char *command_verb_name(enum command_verb verb)
+{
+	static const char *const name[COMMAND_VERBS] = { "send", "forward", "ping", "home", "watch", "close-peer", "region", "connect", "leave" };
+	return NAME_OF(name, verb);
+}
+
+const char *action_kind_name(enum action_kind kind)
+{
+	static const char *const name[ACTION_KINDS] = { "dial", "start-tls", "send", "read", "close", "datagram", "ask", "deliver" };
+	return NAME_OF(name, kind);
+}
+
+const char *deliver_kind_name(enum deliver_kind what)
+{
+	static const char *const name[DELIVER_KINDS] = { "connected", "ready", "disconnected", "packet", "peer-gone", "peer-present", "ping",
+	                                                 "pong", "keepalive", "health", "restarting", "dropped", "stopped" };
+	return NAME_OF(name, what);
+}
+
+const char *note_kind_name(enum note_kind kind)
+{
+	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready", "leave", "drop", "forward", "watcher", "mesh",
+	                                              "forwarder", "queue-full", "write-timeout", "state" };
+	return NAME_OF(name, kind);
+}
+
+const char *drop_reason_name(enum drop_reason reason)
+{
+	static const char *const name[DROP_REASONS] = { "unknown_dest", "unknown_dest_on_fwd", "gone_disconnected", "queue_head",
+	                                                "queue_tail", "write_error", "dup_client" };
+	return NAME_OF(name, reason);
+}
+
+void actions_init(struct actions *a) { memset(a, 0, sizeof *a); }
+
+void actions_free(struct actions *a)
+{
+	actions_reset(a);
+	free(a->v);
+	free(a->arena);
+	actions_init(a);
+}
+
+void actions_reset(struct actions *a)
+{
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->v[i].span.owner != NULL) packet_drop(a->v[i].span.owner);
+	a->n = 0;
+	a->arena_n = 0;
+	memset(a->work, 0, sizeof a->work);
+}
+
+struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token)
+{
+	struct action *x;
+
+	assert(a->n < ACTIONS_MAX);
+	MEM_ROOM(a->v, a->n, a->cap);
+	x = &a->v[a->n++];
+	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
+	return x;
+}
+
+static void arena_grow(struct actions *a, uint32_t n)
+{
+	uint32_t cap = a->arena_cap ? a->arena_cap : 4096;
+
+	while (cap < a->arena_n + n) cap *= 2;
+	assert(cap <= ACTIONS_ARENA_MAX);
+	a->arena = mem_grow(a->arena, cap);
+	a->arena_cap = cap;
+}
+
+uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+{
+	struct action *x = actions_add(a, ACTION_SEND, token);
+
+	assert(head_n <= ACTIONS_HEAD_MAX);
+	if (a->arena_cap - a->arena_n < head_n) arena_grow(a, head_n);
+	x->head_at = a->arena_n;
+	x->head_n = head_n;
+	a->arena_n += head_n;
+	return a->arena + x->head_at;
+}
+
+void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
+{
+	assert(a->n > 0 && a->v[a->n - 1].span.n == 0);
+	a->v[a->n - 1].span = (struct span){ .p = p, .n = n };
+}
+
+void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n)
+{
+	assert(a->n > 0 && a->v[a->n - 1].span.owner == NULL);
+	assert(p >= packet->bytes && p + n <= packet->bytes + packet->n);
+	a->v[a->n - 1].span = (struct span){ .owner = packet, .p = p, .n = n };
+}
+
+void actions_read(struct actions *a, uint64_t token, uint32_t n) { actions_add(a, ACTION_READ, token)->read_n = n; }
+
+void actions_close(struct actions *a, uint64_t token, bool abort) { actions_add(a, ACTION_CLOSE, token)->abort = abort; }
+
+void actions_dial(struct actions *a, uint64_t token, const struct address *to) { actions_add(a, ACTION_DIAL, token)->address = *to; }
+
+struct action *actions_deliver(struct actions *up, enum deliver_kind what, uint64_t token)
+{
+	struct action *x = actions_add(up, ACTION_DELIVER, token);
+
+	x->deliver = (struct action_deliver){ .what = what };
+	return x;
+}

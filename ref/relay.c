@@ -1,0 +1,326 @@
+/* The machine: configuration, dispatch of events, timers, views. */
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const profiles[] = { "ours", "derper", NULL };
+
+#define FIELD(member) offsetof(struct relay_config, member)
+static const struct config_key config_table[] = {
+	{ "key", CONFIG_KEY, FIELD(key), 0, 0, NULL },
+	{ "mesh-key", CONFIG_KEY, FIELD(mesh_key), 0, 0, NULL },
+	{ "mesh-with", CONFIG_TEXT, FIELD(mesh_with), 0, 0, NULL },
+	{ "mesh-retry", CONFIG_TIME, FIELD(mesh_retry), NS_MS, 3600 * NS_S, NULL },
+	{ "profile", CONFIG_ENUM, FIELD(profile), 0, 0, profiles },
+	{ "raw", CONFIG_BOOL, FIELD(raw), 0, 0, NULL },
+	{ "queue-depth", CONFIG_U32, FIELD(queue_depth), 1, OUTBOX_DEPTH_MAX, NULL },
+	{ "high-water", CONFIG_U32, FIELD(high_water), 1, 1 << 30, NULL },
+	{ "low-water", CONFIG_U32, FIELD(low_water), 1, 1 << 30, NULL },
+	{ "write-timeout", CONFIG_TIME, FIELD(write_timeout), 0, 3600 * NS_S, NULL },
+	{ "mesh-write-timeout", CONFIG_TIME, FIELD(mesh_write_timeout), 0, 3600 * NS_S, NULL },
+	{ "http-timeout", CONFIG_TIME, FIELD(http_timeout), NS_MS, 3600 * NS_S, NULL },
+	{ "login-timeout", CONFIG_TIME, FIELD(login_timeout), NS_MS, 3600 * NS_S, NULL },
+	{ "keepalive", CONFIG_TIME, FIELD(keepalive), NS_MS, 86400 * NS_S, NULL },
+	{ "keepalive-jitter", CONFIG_TIME, FIELD(keepalive_jitter), 0, 86400 * NS_S, NULL },
+	{ "sessions-max", CONFIG_U32, FIELD(sessions_max), 1, SLOTSET_MAX, NULL },
+	{ NULL, CONFIG_BOOL, 0, 0, 0, NULL },
+};
+
+static const struct relay_config defaults = {
+	.queue_depth = 32,
+	.high_water = 131072,
+	.low_water = 65536,
+	.sessions_max = 1000000,
+	.mesh_retry = 5 * NS_S,
+	.write_timeout = 2 * NS_S,
+	.mesh_write_timeout = 30 * NS_S,
+	.http_timeout = 30 * NS_S,
+	.login_timeout = 10 * NS_S,
+	.keepalive = 60 * NS_S,
+	.keepalive_jitter = 5 * NS_S,
+};
+
+static bool complain(char error[200], const char *what)
+{
+	snprintf(error, 200, "%s", what);
+	return false;
+}
+
+static bool config_read(const char *text, size_t n, struct relay_config *config, char error[200])
+{
+	struct config_text list;
+	char url[128];
+	uint32_t links = 0;
+
+	*config = defaults;
+	if (!config_parse(text, n, config_table, config, error)) return false;
+	if (key_is_zero(config->key.b)) return complain(error, "key= is missing: a relay needs a private key");
+	if (config->low_water >= config->high_water) return complain(error, "low-water= must be below high-water=");
+	for (list = config->mesh_with; mesh_list_next(&list, url); links++)
+		if (url[0] == 0 || links == RELAY_LINKS_MAX) return complain(error, "mesh-with= needs at most 64 entries HOST:PORT of at most 100 characters");
+	if (links != 0 && key_is_zero(config->mesh_key.b)) return complain(error, "mesh-with= without mesh-key="); /* MSH-002 */
+	return true;
+}
+
+bool relay_config_check(const char *text, size_t n, char error[200])
+{
+	struct relay_config config;
+
+	return config_read(text, n, &config, error);
+}
+
+void relay_note(const struct relay *r, const struct note *note)
+{
+	if (r->env.tracer != NULL) r->env.tracer->note(r->env.tracer, note);
+}
+
+static void start(struct relay *r, const struct event *e, struct actions *out)
+{
+	const struct event_start *s = e->start;
+	char error[200], hex[KEY_HEX];
+	uint8_t secret[16];
+	bool good = config_read(s->config, s->config_n, &r->config, error);
+
+	assert(good);
+	(void)good;
+	assert(r->config.high_water - r->config.low_water >= 2 * s->turn_max);
+	r->limits[0] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.low_water, r->config.write_timeout };
+	r->limits[1] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.low_water, r->config.mesh_write_timeout };
+	rng_init(&r->rng, s->seed);
+	rng_bytes(&r->rng, RNG_HASH, secret, sizeof secret);
+	keymap_init(&r->keys, secret, peer_key_at, r);
+	key_cache_public(r->env.keys, &r->config.key, &r->public_key);
+	key_hex(r->public_key.b, hex);
+	snprintf(r->meta_name, sizeof r->meta_name, "derpkey%.*s", KEY_HEX, hex);
+	r->sockets = mem_alloc((uint64_t)s->sockets_n * sizeof *r->sockets);
+	if (s->sockets_n != 0) memcpy(r->sockets, s->sockets, s->sockets_n * sizeof *r->sockets);
+	r->sockets_n = s->sockets_n;
+	r->slot_first = s->slot_first;
+	links_start(r, e, out);
+	r->config.mesh_with = (struct config_text){ 0 }; /* it pointed into START */
+}
+
+/* Closes everything, a step's worth at a time; SRV-036. */
+static void leave_on(struct relay *r, uint64_t now, struct actions *out, struct actions *up)
+{
+	for (; r->leave_cursor < r->chunks << CHUNK_BITS && actions_room(out); r->leave_cursor++) {
+		struct session *s = r->chunk[r->leave_cursor >> CHUNK_BITS] == NULL ? NULL : session_at(r, r->leave_cursor);
+		if (s != NULL && s->token != TOKEN_NONE) session_close(r, s, now, "relay closes", true, out);
+	}
+	if (r->leave_cursor < r->chunks << CHUNK_BITS || r->stopped) return;
+	r->stopped = true;
+	actions_deliver(up, DELIVER_STOPPED, TOKEN_NONE);
+}
+
+static void command(struct relay *r, const struct event *e, struct actions *out)
+{
+	const struct event_command *c = e->command;
+	uint32_t index;
+
+	if (c->verb == COMMAND_LEAVE) {
+		r->leaving = true;
+		links_leave(r, e->now, out);
+		return;
+	}
+	assert(c->verb == COMMAND_CLOSE_PEER);
+	index = keymap_find(&r->keys, c->dst); /* MSH-033, by the operator of the machine itself */
+	if (index == KEYMAP_NONE) return;
+	for (uint32_t slot = r->peer[index].first; slot != SLOT_NONE; slot = session_at(r, slot)->key_next)
+		session_doom(r, session_at(r, slot), "ClosePeer");
+}
+
+static void timer(struct relay *r, uint64_t now, struct actions *out)
+{
+	struct timer *t;
+
+	links_timer(r, now, out);
+	while (actions_room(out) && (t = timers_pop(&r->timers, now)) != NULL) session_timer(r, session_at(r, t->owner), now, out);
+}
+
+static void drained(struct relay *r, struct session *s, const struct event *e, struct actions *out)
+{
+	if (s->phase == SESSION_CLOSING) return;
+	outbox_drained(&s->out, e->now, &e->drained);
+	session_timer_arm(r, s);
+	route_pump(r, s, e->now, out);
+}
+
+static void ready_on(struct relay *r, uint64_t now, struct actions *out)
+{
+	while (r->ready_first != SLOT_NONE && actions_room(out)) {
+		struct session *s = session_at(r, r->ready_first);
+		r->ready_first = s->ready_next;
+		s->ready_listed = false;
+		if (s->token != TOKEN_NONE) route_pump(r, s, now, out);
+	}
+}
+
+static void stream_event(struct relay *r, const struct event *e, struct actions *out)
+{
+	struct session *s;
+
+	if (token_is_machine(e->token)) {
+		links_step(r, e, out);
+		return;
+	}
+	s = session_find(r, e->token);
+	if (s == NULL) return; /* late: the token is over */
+	switch (e->kind) {
+	case EVENT_SECURED: session_secured(r, s, e, out); break;
+	case EVENT_BYTES: session_bytes(r, s, e, out); break;
+	case EVENT_DRAINED: drained(r, s, e, out); break;
+	case EVENT_CLOSED: session_closed(r, s, e->now, e->closed.cause); break;
+	default: break;
+	}
+}
+
+static void step(struct machine *m, const struct event *e, struct actions *out, struct actions *up)
+{
+	struct relay *r = (struct relay *)m;
+
+	switch (e->kind) {
+	case EVENT_START: start(r, e, out); break;
+	case EVENT_ACCEPTED: session_accepted(r, e, out); break;
+	case EVENT_TIMER: timer(r, e->now, out); break;
+	case EVENT_COMMAND: command(r, e, out); break;
+	case EVENT_DATAGRAM: break; /* STUN is the next chapter */
+	default: stream_event(r, e, out); break;
+	}
+	ready_on(r, e->now, out);
+	if (r->leaving) leave_on(r, e->now, out, up);
+}
+
+static uint64_t deadline(const struct machine *m)
+{
+	const struct relay *r = (const struct relay *)m;
+	uint64_t at = timers_deadline(&r->timers), links = links_deadline(r);
+
+	if (r->ready_first != SLOT_NONE || (r->leaving && !r->stopped)) return 0; /* more of the last step */
+	return links < at ? links : at;
+}
+
+static void release(struct machine *m)
+{
+	struct relay *r = (struct relay *)m;
+
+	for (uint32_t i = 0; i < r->chunks; i++) {
+		for (uint32_t k = 0; r->chunk[i] != NULL && k < CHUNK; k++) {
+			struct session *s = &r->chunk[i][k];
+			outbox_free(&s->out);
+			slotset_free(&s->seen);
+			slotset_free(&s->gone_due);
+			slotset_free(&s->dirty);
+			frame_reader_free(&s->reader);
+			if (s->http != NULL) http_reader_free(s->http);
+			free(s->http);
+		}
+		free(r->chunk[i]);
+	}
+	for (uint32_t i = 0; i < r->peers; i++) slotset_free(&r->peer[i].recipients);
+	for (uint32_t i = 0; i < r->links; i++) machine_free(mesh_machine(r->link[i].mesh));
+	slotset_free(&r->watchers);
+	timers_free(&r->timers);
+	keymap_free(&r->keys);
+	actions_free(&r->up);
+	free(r->chunk);
+	free(r->peer);
+	free(r->forwarder);
+	free(r->sockets);
+	key_wipe(&r->config, sizeof r->config);
+	free(r);
+}
+
+static const struct machine_ops ops = { .name = "relay", .step = step, .deadline = deadline, .free = release };
+
+struct relay *relay_new(const struct machine_env *env)
+{
+	struct relay *r = mem_zero(1, sizeof *r);
+
+	r->machine.ops = &ops;
+	r->env = *env;
+	r->peers_free = r->forwarders_free = r->ready_first = r->ready_last = SLOT_NONE;
+	timers_init(&r->timers);
+	actions_init(&r->up);
+	return r;
+}
+
+/* ---- views ---- */
+
+const struct relay_counters *relay_counters(const struct relay *r) { return &r->count; }
+const uint8_t *relay_public_key(const struct relay *r) { return r->public_key.b; }
+uint32_t relay_regular_clients(const struct relay *r) { return r->regular; }
+uint32_t relay_mesh_keys(const struct relay *r) { return r->mesh_keys; }
+
+bool relay_session(const struct relay *r, uint64_t token, struct relay_session_view *out)
+{
+	const struct session *s = session_find(r, token);
+
+	if (s == NULL) return false;
+	*out = (struct relay_session_view){
+		.phase = (enum session_phase)s->phase,
+		.key = s->phase == SESSION_STEADY ? r->peer[s->peer].key : NULL,
+		.mesh_peer = s->mesh_peer,
+		.watcher = s->watcher,
+		.home = s->home,
+		.not_ideal = s->not_ideal,
+		.active = s->phase == SESSION_STEADY && r->peer[s->peer].active == s->slot,
+		.queued_disco = outbox_queued(&s->out, OUTBOX_DISCO),
+		.queued_other = outbox_queued(&s->out, OUTBOX_OTHER),
+		.unacked = s->out.unacked,
+		.left = s->out.left,
+	};
+	return true;
+}
+
+uint64_t relay_packets_queued(const struct relay *r)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->chunks; i++)
+		for (uint32_t k = 0; r->chunk[i] != NULL && k < CHUNK; k++)
+			n += outbox_queued(&r->chunk[i][k].out, OUTBOX_DISCO) + outbox_queued(&r->chunk[i][k].out, OUTBOX_OTHER);
+	for (uint32_t i = 0; i < r->links; i++) n += client_packets_queued(mesh_client(r->link[i].mesh));
+	return n;
+}
+
+uint32_t relay_mesh_links(const struct relay *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->links; i++) n += mesh_state(r->link[i].mesh) != MESH_SELF;
+	return n;
+}
+
+uint32_t relay_mesh_links_up(const struct relay *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->links; i++) n += mesh_state(r->link[i].mesh) == MESH_UP;
+	return n;
+}
+
+enum relay_route relay_route(const struct relay *r, const uint8_t key[KEY_SIZE])
+{
+	uint32_t index = keymap_find(&r->keys, key);
+
+	if (index == KEYMAP_NONE) return ROUTE_NONE;
+	if (r->peer[index].active != SLOT_NONE) return ROUTE_LOCAL;
+	return r->peer[index].forwarder != SLOT_NONE ? ROUTE_FORWARD : ROUTE_NONE;
+}
+
+uint64_t relay_memory(const struct relay *r)
+{
+	uint64_t bytes = sizeof *r + (uint64_t)r->peers_cap * sizeof *r->peer + (uint64_t)(r->keys.mask + 1) * sizeof *r->keys.v +
+	                 (uint64_t)r->forwarders_cap * sizeof *r->forwarder + (uint64_t)r->timers.cap * sizeof *r->timers.v;
+
+	for (uint32_t i = 0; i < r->peers; i++) bytes += slotset_memory(&r->peer[i].recipients);
+	for (uint32_t i = 0; i < r->chunks; i++) {
+		if (r->chunk[i] == NULL) continue;
+		bytes += sizeof **r->chunk * CHUNK;
+		for (uint32_t k = 0; k < CHUNK; k++) bytes += session_memory(&r->chunk[i][k]);
+	}
+	for (uint32_t i = 0; i < r->links; i++) bytes += client_memory(mesh_client(r->link[i].mesh));
+	return bytes;
+}

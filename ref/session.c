@@ -1,0 +1,360 @@
+/* A connection's way in and out: accept, TLS, HTTP upgrade, login (HSK-001..HSK-022), end (SRV-035). */
+#include "session.h"
+
+#include "login.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a connection that we finished may take to send its own FIN. */
+#define LINGER_NS (5 * NS_S)
+
+struct session *session_find(const struct relay *r, uint64_t token)
+{
+	uint32_t slot = token_slot(token);
+	struct session *s;
+
+	if (token_is_machine(token) || slot >> CHUNK_BITS >= r->chunks || r->chunk[slot >> CHUNK_BITS] == NULL) return NULL;
+	s = session_at(r, slot);
+	return s->token == token ? s : NULL;
+}
+
+static struct session *slot_make(struct relay *r, uint64_t token)
+{
+	uint32_t slot = token_slot(token), chunk = slot >> CHUNK_BITS, ready_next;
+	struct session *s;
+	bool listed;
+
+	if (chunk >= r->chunks) {
+		uint32_t chunks = r->chunks ? r->chunks : 1;
+		while (chunks <= chunk) chunks *= 2;
+		r->chunk = mem_grow(r->chunk, (uint64_t)chunks * sizeof *r->chunk);
+		memset(r->chunk + r->chunks, 0, (chunks - r->chunks) * sizeof *r->chunk);
+		r->chunks = chunks;
+	}
+	if (r->chunk[chunk] == NULL) r->chunk[chunk] = mem_zero(CHUNK, sizeof **r->chunk);
+	s = session_at(r, slot);
+	assert(s->token == TOKEN_NONE);
+	listed = s->ready_listed, ready_next = s->ready_next; /* the slot may still be on the ready list */
+	*s = (struct session){ .token = token, .slot = slot, .peer = SLOT_NONE, .key_next = SLOT_NONE, .key_prev = SLOT_NONE,
+	                       .ready_listed = listed, .ready_next = ready_next };
+	s->timer.owner = slot;
+	r->sessions++;
+	return s;
+}
+
+/* Sets the one timer to the earliest thing due; a timer that is already earlier stays and looks again when it fires. */
+void session_timer_arm(struct relay *r, struct session *s)
+{
+	uint64_t at = s->phase_deadline, write = outbox_deadline(&s->out, session_limits(r, s));
+
+	if (s->phase == SESSION_STEADY && s->keepalive_at < at) at = s->keepalive_at;
+	if (write < at) at = write;
+	if (at == TIME_NEVER || (timer_is_set(&s->timer) && timer_at(&r->timers, &s->timer) <= at)) return;
+	timer_set(&r->timers, &s->timer, at);
+}
+
+static void send_bytes(struct session *s, const void *p, uint32_t n, struct actions *out)
+{
+	memcpy(actions_send(out, s->token, n), p, n);
+	outbox_sent(&s->out, n);
+}
+
+/* HSK-001, HSK-017: ServerKey first, then 10 s for ClientInfo. `head` goes before it in the same flush (HTTP-006). */
+static void enter_login(struct relay *r, struct session *s, uint64_t now, const char *head, uint32_t head_n, struct actions *out)
+{
+	uint8_t frame[FRAME_HEADER + FRAME_MAGIC + FRAME_KEY];
+	uint32_t n = frame_server_key(frame, r->public_key.b);
+	uint8_t *p = actions_send(out, s->token, head_n + n);
+
+	if (head_n != 0) memcpy(p, head, head_n);
+	memcpy(p + head_n, frame, n);
+	outbox_sent(&s->out, head_n + n);
+	out->work[WORK_FRAMES_OUT]++;
+	s->phase = SESSION_LOGIN;
+	s->phase_deadline = now + r->config.login_timeout;
+	frame_reader_init(&s->reader, FRAME_ROLE_SERVER_LOGIN);
+	session_timer_arm(r, s);
+}
+
+static void enter_http(struct relay *r, struct session *s, uint64_t now, struct actions *out)
+{
+	if (r->config.raw) {
+		enter_login(r, s, now, NULL, 0, out);
+		return;
+	}
+	s->phase = SESSION_HTTP;
+	session_timer_arm(r, s);
+}
+
+static const struct socket_info *listener_of(const struct relay *r, uint64_t token)
+{
+	for (uint32_t i = 0; i < r->sockets_n; i++)
+		if (r->sockets[i].token == token) return &r->sockets[i];
+	assert(false && "ACCEPTED names a listener of START");
+	return NULL;
+}
+
+void session_accepted(struct relay *r, const struct event *e, struct actions *out)
+{
+	const struct socket_info *listener = listener_of(r, e->accepted->listener);
+	struct session *s = slot_make(r, e->token);
+	struct action *tls;
+
+	r->count.accepts++;
+	s->remote = e->accepted->remote;
+	s->phase = SESSION_TLS;
+	s->phase_deadline = e->now + r->config.http_timeout; /* HTTP-022: TLS and request together */
+	relay_note(r, &(struct note){ .kind = NOTE_ACCEPTED, .now = e->now, .token = e->token });
+	if (r->sessions > r->config.sessions_max || r->leaving) {
+		session_close(r, s, e->now, "too many connections", true, out);
+		return;
+	}
+	if (!listener->tls) {
+		enter_http(r, s, e->now, out);
+		return;
+	}
+	tls = actions_add(out, ACTION_START_TLS, e->token);
+	tls->tls = (struct action_tls){ .server = true, .meta_name = r->meta_name }; /* HTTP-011 */
+	session_timer_arm(r, s);
+}
+
+void session_secured(struct relay *r, struct session *s, const struct event *e, struct actions *out)
+{
+	if (s->phase == SESSION_TLS) enter_http(r, s, e->now, out);
+}
+
+/* ---- HTTP ---- */
+
+static void http_refuse(struct relay *r, struct session *s, uint64_t now, uint32_t status, bool keep_alive, struct actions *out)
+{
+	char text[HTTP_OUT_MAX];
+	const char *body = status == 426   ? "DERP requires connection upgrade\n"
+	                   : status == 404 ? "Nothing here. DERP is at /derp.\n"
+	                   : status == 501 ? "DERP over WebSocket is not served by this build.\n"
+	                                   : "This is not a request that a DERP relay understands.\n";
+
+	send_bytes(s, text, http_answer(text, status, NULL, body, keep_alive), out);
+	if (!keep_alive) session_close(r, s, now, "http refused", false, out);
+}
+
+/* Returns false when the session waits for more or is over; true when bytes behind the head belong to DERP. */
+static bool http_head(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
+{
+	char text[HTTP_OUT_MAX];
+	struct http_reader first;
+	struct http_head head;
+	struct http_request request;
+	enum http_result result;
+	uint32_t status;
+
+	http_reader_init(&first, false);
+	if (s->http != NULL) first = *s->http;
+	result = http_read(&first, p, n, &head);
+	if (result == HTTP_MORE) {
+		if (s->http == NULL) s->http = mem_alloc(sizeof *s->http);
+		*s->http = first;
+		return false;
+	}
+	status = result == HTTP_READY ? http_request_judge(&head, &request) : result == HTTP_TOO_LONG ? 431 : 400;
+	if (status == 0) {
+		s->not_ideal = request.ideal_node;
+		if (request.upgrade == HTTP_UPGRADE_DERP_FAST) /* HTTP-008 */
+			enter_login(r, s, now, NULL, 0, out);
+		else
+			enter_login(r, s, now, text, http_upgrade_response(text, r->public_key.b), out);
+	} else {
+		http_refuse(r, s, now, status, result == HTTP_READY && request.keep_alive, out);
+	}
+	http_reader_free(&first);
+	free(s->http);
+	s->http = NULL;
+	return s->phase != SESSION_CLOSING;
+}
+
+/* ---- login ---- */
+
+static void login_failed(struct relay *r, struct session *s, uint64_t now, const char *why, struct actions *out)
+{
+	session_close(r, s, now, why, false, out);
+}
+
+static void send_server_info(struct relay *r, struct session *s, const struct key *shared, struct actions *out)
+{
+	static const struct server_info info = { .version = FRAME_PROTOCOL_VERSION }; /* HSK-025 */
+	uint8_t nonce[KEY_NONCE], frame[LOGIN_FRAME_MAX];
+
+	rng_bytes(&r->rng, RNG_NONCE, nonce, sizeof nonce); /* KEY-005 */
+	send_bytes(s, frame, login_server_info_frame(frame, shared, nonce, &info), out);
+	out->work[WORK_BOXES]++;
+	out->work[WORK_FRAMES_OUT]++;
+}
+
+/* HSK-020: deadlines cleared, registered, then ServerInfo. */
+static void login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info,
+                       const struct key *shared, struct actions *out)
+{
+	s->prober = info->is_prober;
+	s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info->mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012 */
+	s->phase = SESSION_STEADY;
+	s->phase_deadline = TIME_NEVER;
+	s->connected_at = now;
+	s->keepalive_period = r->config.keepalive;
+	if (r->config.keepalive_jitter != 0) s->keepalive_period += rng_range(&r->rng, RNG_JITTER, 0, r->config.keepalive_jitter); /* SRV-022 */
+	s->keepalive_at = now + s->keepalive_period;
+	peer_register(r, s, now, key);
+	send_server_info(r, s, shared, out);
+	out->work[WORK_LOGINS]++;
+	r->count.logins++;
+	timer_cancel(&r->timers, &s->timer);
+	session_timer_arm(r, s);
+	relay_note(r, &(struct note){ .kind = NOTE_READY, .now = now, .token = s->token, .key = r->peer[s->peer].key });
+}
+
+static void login_client_info(struct relay *r, struct session *s, uint64_t now, const struct frame *frame, struct actions *out)
+{
+	const uint8_t *key = frame->payload;
+	struct client_info info;
+	struct key shared;
+
+	out->work[WORK_BOXES]++;
+	out->work[WORK_SHARED]++;
+	if (key_is_zero(key) || !key_cache_shared(r->env.keys, &r->config.key, &r->public_key, key, &shared)) { /* KEY-006, KEY-007 */
+		login_failed(r, s, now, "key of low order", out);
+		return;
+	}
+	if (login_client_info_open(frame->payload, frame->n, &shared, &info)) /* HSK-008, HSK-009 */
+		login_done(r, s, now, key, &info, &shared, out);
+	else
+		login_failed(r, s, now, "ClientInfo does not open or parse", out);
+	key_wipe(&shared, sizeof shared);
+}
+
+/* Returns true when the login is done and bytes may be left. */
+static bool login_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
+{
+	struct frame frame;
+	enum frame_result result = frame_read(&s->reader, p, n, &frame);
+
+	if (result == FRAME_HEADER_READ) {
+		if (frame.verdict == FRAME_BAD) { /* HSK-006, HSK-007 */
+			login_failed(r, s, now, "first frame is no ClientInfo of legal length", out);
+			return false;
+		}
+		result = frame_read(&s->reader, p, n, &frame);
+	}
+	if (result == FRAME_MORE) return false;
+	out->work[WORK_FRAMES_IN]++;
+	login_client_info(r, s, now, &frame, out);
+	if (s->phase != SESSION_STEADY) return false;
+	frame_reader_free(&s->reader); /* the gathered ClientInfo is done with */
+	frame_reader_role(&s->reader, FRAME_ROLE_SERVER);
+	return true;
+}
+
+void session_bytes(struct relay *r, struct session *s, const struct event *e, struct actions *out)
+{
+	const uint8_t *p = e->bytes.p;
+	size_t n = e->bytes.n;
+
+	out->work[WORK_BYTES_IN] += n;
+	while (n > 0 && s->phase == SESSION_HTTP)
+		if (!http_head(r, s, e->now, &p, &n, out)) return;
+	if (s->phase == SESSION_LOGIN && n > 0 && !login_bytes(r, s, e->now, &p, &n, out)) return;
+	if (s->phase == SESSION_STEADY && n > 0) route_bytes(r, s, e->now, p, n, out);
+	/* SESSION_CLOSING: what still comes is thrown away; SESSION_TLS: no bytes before SECURED. */
+}
+
+/* ---- ends ---- */
+
+/* Queued packets are counted as gone; memory goes back (SRV-016; ours counts all of them, TRP-014). */
+static void release(struct relay *r, struct session *s, uint64_t now)
+{
+	struct outbox_entry entry;
+
+	for (int kind = 0; kind < OUTBOX_KINDS; kind++)
+		while (outbox_take(&s->out, (enum outbox_kind)kind, &entry)) {
+			route_drop(r, now, s->token, entry.src, entry.dst, entry.p, entry.n, DROP_GONE_DISCONNECTED);
+			packet_drop(entry.packet);
+		}
+	if (s->http != NULL) http_reader_free(s->http);
+	free(s->http);
+	s->http = NULL;
+	frame_reader_free(&s->reader);
+	timer_cancel(&r->timers, &s->timer);
+}
+
+static void leave(struct relay *r, struct session *s, uint64_t now, const char *why)
+{
+	bool was_in = s->phase == SESSION_STEADY;
+
+	if (s->phase == SESSION_CLOSING) return;
+	release(r, s, now);
+	s->phase = SESSION_CLOSING;
+	if (was_in) {
+		peer_unregister(r, s, now, why);
+		return;
+	}
+	r->count.logins_failed++; /* HSK-030: invisible to others */
+	relay_note(r, &(struct note){ .kind = NOTE_LOGIN_FAILED, .now = now, .token = s->token, .text = why });
+}
+
+void session_close(struct relay *r, struct session *s, uint64_t now, const char *why, bool abort, struct actions *out)
+{
+	if (s->phase == SESSION_CLOSING && !abort) return;
+	leave(r, s, now, why);
+	actions_close(out, s->token, abort);
+	s->phase_deadline = abort ? TIME_NEVER : now + LINGER_NS;
+	session_timer_arm(r, s);
+}
+
+void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause)
+{
+	leave(r, s, now, close_cause_name(cause));
+	timer_cancel(&r->timers, &s->timer);
+	assert(s->seen.n == 0 && s->gone_due.n == 0 && s->dirty.n == 0);
+	s->token = TOKEN_NONE; /* a slot still on the ready list is skipped there */
+	r->sessions--;
+}
+
+void session_doom(struct relay *r, struct session *s, const char *why)
+{
+	if (s->phase == SESSION_CLOSING) return;
+	s->doomed = true;
+	s->doom = why;
+	route_ready(r, s);
+}
+
+void session_timer(struct relay *r, struct session *s, uint64_t now, struct actions *out)
+{
+	out->work[WORK_TIMERS]++;
+	if (s->phase == SESSION_CLOSING) {
+		if (now >= s->phase_deadline) session_close(r, s, now, "linger", true, out);
+		return;
+	}
+	if (now >= s->phase_deadline) { /* HSK-017, HTTP-022 */
+		login_failed(r, s, now, s->phase == SESSION_LOGIN ? "login timeout" : "http timeout", out);
+		return;
+	}
+	if (now >= outbox_deadline(&s->out, session_limits(r, s))) { /* SRV-020 */
+		r->count.write_timeouts++;
+		relay_note(r, &(struct note){ .kind = NOTE_WRITE_TIMEOUT, .now = now, .token = s->token });
+		session_close(r, s, now, "write timeout", true, out);
+		return;
+	}
+	if (s->phase == SESSION_STEADY && now >= s->keepalive_at) {
+		uint8_t frame[FRAME_HEADER];
+		send_bytes(s, frame, frame_keep_alive(frame), out);
+		out->work[WORK_FRAMES_OUT]++;
+		r->count.keepalive_frames++;
+		s->keepalive_at = now + s->keepalive_period; /* SRV-023: whatever else was sent */
+	}
+	session_timer_arm(r, s);
+}
+
+uint64_t session_memory(const struct session *s)
+{
+	return outbox_memory(&s->out) + slotset_memory(&s->seen) + slotset_memory(&s->gone_due) + slotset_memory(&s->dirty) +
+	       frame_reader_memory(&s->reader) + (s->http == NULL ? 0 : sizeof *s->http + s->http->held_cap);
+}
