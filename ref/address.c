@@ -38,8 +38,10 @@ static bool hex_group(const char **p, const char *end, uint32_t *out)
 	*out = 0;
 	for (; *p < end && *p - start < 5; (*p)++) {
 		char c = **p;
-		uint32_t d = c >= '0' && c <= '9' ? (uint32_t)(c - '0') : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
-		             : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10) : 16;
+		uint32_t d = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
+		             : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
+		             : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
+		                                    : 16;
 		if (d == 16) break;
 		*out = *out << 4 | d;
 	}

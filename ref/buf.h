@@ -25,7 +25,6 @@ void *mem_zero(uint64_t count, uint64_t size);
 void *mem_grow(void *p, uint64_t size);
 
 /* Makes room for one more element in a growing array: `v` with `n` used of `cap`; doubles from 8. */
-#define MEM_ROOM(v, n, cap) \
-	((n) < (cap) ? (void)0 : (void)((cap) = (cap) ? 2 * (cap) : 8, (v) = mem_grow((v), (uint64_t)(cap) * sizeof *(v))))
+#define MEM_ROOM(v, n, cap) ((n) < (cap) ? (void)0 : (void)((cap) = (cap) ? 2 * (cap) : 8, (v) = mem_grow((v), (uint64_t)(cap) * sizeof *(v))))
 
 #endif

@@ -31,7 +31,6 @@ static const struct config_key config_table[] = {
 	{ "profile", CONFIG_ENUM, FIELD(profile), 0, 0, profiles },
 	{ "queue-depth", CONFIG_U32, FIELD(queue_depth), 1, OUTBOX_DEPTH_MAX, NULL },
 	{ "high-water", CONFIG_U32, FIELD(high_water), 1, 1 << 30, NULL },
-	{ "low-water", CONFIG_U32, FIELD(low_water), 1, 1 << 30, NULL },
 	{ "dial-timeout", CONFIG_TIME, FIELD(dial_timeout), NS_MS, 3600 * NS_S, NULL },
 	{ "connect-timeout", CONFIG_TIME, FIELD(connect_timeout), NS_MS, 3600 * NS_S, NULL },
 	{ "receive-timeout", CONFIG_TIME, FIELD(receive_timeout), NS_MS, 86400 * NS_S, NULL },
@@ -47,7 +46,6 @@ static const struct client_config defaults = {
 	.can_ack_pings = true,
 	.queue_depth = 32,
 	.high_water = 131072,
-	.low_water = 65536,
 	.dial_timeout = 1500 * NS_MS,
 	.connect_timeout = 10 * NS_S,
 	.receive_timeout = 120 * NS_S,
@@ -66,9 +64,7 @@ static struct client_region *config_read(const char *text, size_t n, struct clie
 	*config = defaults;
 	if (!config_parse(text, n, config_table, config, error)) return NULL;
 	if (key_is_zero(config->key.b) && !complain(error, "key= is missing: a client needs a private key")) return NULL;
-	if (config->low_water >= config->high_water && !complain(error, "low-water= must be below high-water=")) return NULL;
-	if (config->fast == FAST_ALWAYS && key_is_zero(config->server_key.b) &&
-	    !complain(error, "fast-start=always needs server-key= (HTTP-010)"))
+	if (config->fast == FAST_ALWAYS && key_is_zero(config->server_key.b) && !complain(error, "fast-start=always needs server-key= (HTTP-010)"))
 		return NULL;
 	if (config->app_name.n > 63 && !complain(error, "app-name= of at most 63 bytes")) return NULL;
 	return client_region_parse(config, error);
@@ -96,8 +92,8 @@ const char *client_state_name(enum client_state state)
 
 const char *client_end_name(enum client_end end)
 {
-	static const char *const name[CLIENT_ENDS] = { "refused", "timeout", "tls", "http", "protocol", "closed", "reset", "silence", "write", "return",
-	                                               "region", "left" };
+	static const char *const name[CLIENT_ENDS] = { "refused", "timeout", "tls",   "http",   "protocol", "closed",
+		                                       "reset",   "silence", "write", "return", "region",   "left" };
 
 	assert(end < CLIENT_ENDS);
 	return name[end];
@@ -106,7 +102,8 @@ const char *client_end_name(enum client_end end)
 /* What may follow what: chapter 3.2. */
 static const uint16_t follows[CLIENT_STATES] = {
 	[CLIENT_IDLE] = 1 << CLIENT_DIALING | 1 << CLIENT_GONE,
-	[CLIENT_DIALING] = 1 << CLIENT_TLS | 1 << CLIENT_HTTP | 1 << CLIENT_LOGIN | 1 << CLIENT_SENT | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
+	[CLIENT_DIALING] =
+		1 << CLIENT_TLS | 1 << CLIENT_HTTP | 1 << CLIENT_LOGIN | 1 << CLIENT_SENT | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
 	[CLIENT_TLS] = 1 << CLIENT_HTTP | 1 << CLIENT_SENT | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
 	[CLIENT_HTTP] = 1 << CLIENT_LOGIN | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
 	[CLIENT_LOGIN] = 1 << CLIENT_SENT | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
@@ -245,7 +242,9 @@ static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst,
 static bool bucket_take(struct client_bucket *b, uint64_t now, uint32_t n)
 {
 	uint64_t cost = FRAME_HEADER + FRAME_KEY + n, second = (now - b->at) / NS_S, rest = (now - b->at) % NS_S;
-	uint64_t add = second > b->burst ? b->burst : second * (b->rate < b->burst ? b->rate : b->burst) + (b->rate < 1000000000 ? rest * b->rate / NS_S : b->burst);
+	uint64_t add = second > b->burst
+	                       ? b->burst
+	                       : second * (b->rate < b->burst ? b->rate : b->burst) + (b->rate < 1000000000 ? rest * b->rate / NS_S : b->burst);
 
 	if (add > 0) b->tokens = add >= b->burst - b->tokens ? b->burst : b->tokens + add, b->at = now;
 	if (b->tokens < cost) return false;
@@ -373,7 +372,7 @@ static void start(struct client *c, const struct event *e)
 	c->region = config_read(s->config, s->config_n, &config, error);
 	assert(c->region != NULL);
 	assert(s->slot_count >= CLIENT_SLOTS);
-	assert(config.high_water - config.low_water >= 2 * s->turn_max);
+	assert(config.high_water >= s->low_water + 2 * s->turn_max);
 	c->slot_first = s->slot_first;
 	rng_init(&c->rng, s->seed);
 	c->key = config.key;
@@ -382,9 +381,9 @@ static void start(struct client *c, const struct event *e)
 	c->home = config.home, c->watch = config.watch, c->prober = config.prober, c->can_ack_pings = config.can_ack_pings;
 	c->derper = config.profile == 1;
 	c->wanted = config.connect;
-	c->limits = (struct outbox_limits){ config.queue_depth, config.high_water, config.low_water, config.forward_timeout };
+	c->limits = (struct outbox_limits){ config.queue_depth, config.high_water, config.forward_timeout };
 	c->times = (struct client_times){ config.dial_timeout, config.connect_timeout, config.receive_timeout,
-	                                  config.retry_after,  config.retry_max,       config.return_after };
+		                          config.retry_after,  config.retry_max,       config.return_after };
 	if (!key_is_zero(config.mesh_key.b) || !key_is_zero(config.server_key.b) || config.app_name.n != 0) {
 		c->extra = mem_zero(1, sizeof *c->extra);
 		c->extra->mesh_key = config.mesh_key;
@@ -398,9 +397,9 @@ static void start(struct client *c, const struct event *e)
 static void closed(struct client *c, const struct event *e)
 {
 	static const enum client_end why[CLOSE_CAUSES] = {
-		[CLOSE_EOF] = CLIENT_END_CLOSED,       [CLOSE_RESET] = CLIENT_END_RESET,       [CLOSE_TIMEOUT] = CLIENT_END_SILENCE,
-		[CLOSE_REFUSED] = CLIENT_END_REFUSED,  [CLOSE_UNREACHABLE] = CLIENT_END_REFUSED, [CLOSE_LIMIT] = CLIENT_END_REFUSED,
-		[CLOSE_TLS] = CLIENT_END_TLS,          [CLOSE_LOCAL] = CLIENT_END_CLOSED,
+		[CLOSE_EOF] = CLIENT_END_CLOSED,      [CLOSE_RESET] = CLIENT_END_RESET,         [CLOSE_TIMEOUT] = CLIENT_END_SILENCE,
+		[CLOSE_REFUSED] = CLIENT_END_REFUSED, [CLOSE_UNREACHABLE] = CLIENT_END_REFUSED, [CLOSE_LIMIT] = CLIENT_END_REFUSED,
+		[CLOSE_TLS] = CLIENT_END_TLS,         [CLOSE_LOCAL] = CLIENT_END_CLOSED,
 	};
 
 	token_over(c, e->token);

@@ -19,7 +19,7 @@
  *   retry-after=5s            for fixed
  *   retry-max=5s
  *   return-after=never        or a time: after that long on another than the first node, reconnect from the first (OQ-4)
- *   queue-depth=32 high-water=131072 low-water=65536   CLI-031
+ *   queue-depth=32 high-water=131072   CLI-031
  *   forward-timeout=5s        CLI-003: closes the connection when a blocked write makes no progress, mesh links only; 0 = none
  *   profile=ours|derper
  *
@@ -56,25 +56,25 @@ const char *client_state_name(enum client_state state);
 
 /* Why a connection or an attempt ended: DELIVER_DISCONNECTED.a */
 enum client_end {
-	CLIENT_END_REFUSED,      /* every node refused or timed out: no node left */
-	CLIENT_END_TIMEOUT,      /* connect-timeout (CLI-014) */
+	CLIENT_END_REFUSED, /* every node refused or timed out: no node left */
+	CLIENT_END_TIMEOUT, /* connect-timeout (CLI-014) */
 	CLIENT_END_TLS,
-	CLIENT_END_HTTP,         /* status other than 101 */
-	CLIENT_END_PROTOCOL,     /* bad ServerKey, ServerInfo, frame over 1 MiB */
-	CLIENT_END_CLOSED,       /* the relay's FIN */
+	CLIENT_END_HTTP,     /* status other than 101 */
+	CLIENT_END_PROTOCOL, /* bad ServerKey, ServerInfo, frame over 1 MiB */
+	CLIENT_END_CLOSED,   /* the relay's FIN */
 	CLIENT_END_RESET,
-	CLIENT_END_SILENCE,      /* receive-timeout (CLI-008), or the transport's own */
-	CLIENT_END_WRITE,        /* forward-timeout */
-	CLIENT_END_RETURN,       /* return-after */
-	CLIENT_END_REGION,       /* COMMAND_REGION changed the node in use */
-	CLIENT_END_LEFT,         /* COMMAND_LEAVE */
+	CLIENT_END_SILENCE, /* receive-timeout (CLI-008), or the transport's own */
+	CLIENT_END_WRITE,   /* forward-timeout */
+	CLIENT_END_RETURN,  /* return-after */
+	CLIENT_END_REGION,  /* COMMAND_REGION changed the node in use */
+	CLIENT_END_LEFT,    /* COMMAND_LEAVE */
 	CLIENT_ENDS
 };
 const char *client_end_name(enum client_end end);
 
 enum client_state client_state(const struct client *client);
-uint64_t client_token(const struct client *client);      /* connection in use, TOKEN_NONE */
-uint32_t client_node(const struct client *client);       /* index in the region of the node in use or tried; 0 in URL mode */
+uint64_t client_token(const struct client *client); /* connection in use, TOKEN_NONE */
+uint32_t client_node(const struct client *client);  /* index in the region of the node in use or tried; 0 in URL mode */
 uint32_t client_nodes(const struct client *client);
 uint64_t client_generation(const struct client *client); /* successful logins so far (CLI-024) */
 const uint8_t *client_public_key(const struct client *client);

@@ -40,7 +40,7 @@ struct client_config {
 	struct key key, mesh_key, server_key;
 	struct config_text region, url, app_name;
 	bool raw, plain, connect, home, watch, prober, can_ack_pings;
-	uint32_t fast, retry, queue_depth, high_water, low_water, profile;
+	uint32_t fast, retry, queue_depth, high_water, profile;
 	uint64_t dial_timeout, connect_timeout, receive_timeout, retry_after, retry_max, return_after, forward_timeout;
 };
 
@@ -66,17 +66,17 @@ struct client_bucket {
 struct client {
 	struct machine machine;
 	struct machine_env env;
-	uint64_t conn;              /* connection in use, TOKEN_NONE */
+	uint64_t conn; /* connection in use, TOKEN_NONE */
 	struct outbox out;
 	struct frame_reader reader;
-	uint64_t heard;             /* when the last complete frame came: CLI-008 */
-	uint8_t state;              /* enum client_state */
+	uint64_t heard; /* when the last complete frame came: CLI-008 */
+	uint8_t state;  /* enum client_state */
 	uint8_t fast, retry;
 	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
-	uint32_t node;              /* in use or tried */
+	uint32_t node; /* in use or tried */
 	struct client_dial dial[2];
 	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
-	uint32_t failures;          /* CLI-032 */
+	uint32_t failures; /* CLI-032 */
 	uint32_t slot_first, slots_busy, generation_next;
 	uint64_t generation;
 	struct outbox_limits limits;

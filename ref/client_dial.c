@@ -176,8 +176,8 @@ static struct client_region *region_from_url(const struct client_config *config,
 	struct url u;
 
 	if (!url_parse(config->url.p, config->url.n, &u)) {
-		snprintf(error, 200, "url=: expected http://HOST[:PORT]/derp or https://..., found '%.*s'", (int)(config->url.n < 100 ? config->url.n : 100),
-		         config->url.p);
+		snprintf(error, 200, "url=: expected http://HOST[:PORT]/derp or https://..., found '%.*s'",
+		         (int)(config->url.n < 100 ? config->url.n : 100), config->url.p);
 		return NULL;
 	}
 	b.region = region_alloc(1);
@@ -246,7 +246,7 @@ static void try_from(struct client *c, uint64_t now, uint32_t from)
 {
 	for (c->node = from; c->node < c->region->nodes; c->node++) {
 		const struct client_node *node = &c->region->node[c->node];
-		if (node->stun_only) continue; /* MAP-005 */
+		if (node->stun_only) continue;                                           /* MAP-005 */
 		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false); /* CLI-019: both at once */
 		start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true);
 		if (!dialing(c)) continue;

@@ -185,8 +185,9 @@ static void set_bucket(struct client *c, uint64_t now, const struct server_info 
 	c->bucket = NULL;
 	if (info->bucket_bytes_per_second == 0) return;
 	c->bucket = mem_alloc(sizeof *c->bucket);
-	*c->bucket = (struct client_bucket){ .rate = info->bucket_bytes_per_second, .burst = info->bucket_bytes_burst,
-	                                     .tokens = info->bucket_bytes_burst, .at = now };
+	*c->bucket = (struct client_bucket){
+		.rate = info->bucket_bytes_per_second, .burst = info->bucket_bytes_burst, .tokens = info->bucket_bytes_burst, .at = now
+	};
 }
 
 static void on_server_info(struct client *c, uint64_t now, const struct frame *f)
@@ -262,7 +263,7 @@ static void dispatch(struct client *c, uint64_t now, const struct frame *f)
 	case FRAME_PONG: deliver_span(c, DELIVER_PONG, f, FRAME_PING_SIZE); break;
 	case FRAME_KEEP_ALIVE: actions_deliver(c->up_now, DELIVER_KEEPALIVE, c->conn); break;
 	case FRAME_HEALTH: deliver_span(c, DELIVER_HEALTH, f, f->n); break; /* SRV-033 */
-	case FRAME_RESTARTING:                                           /* SRV-034: advisory */
+	case FRAME_RESTARTING:                                              /* SRV-034: advisory */
 		x = actions_deliver(c->up_now, DELIVER_RESTARTING, c->conn);
 		x->deliver.a = get_u32(f->payload);
 		x->deliver.b = get_u32(f->payload + 4);
@@ -280,7 +281,7 @@ static void steady_bytes(struct client *c, uint64_t now, const uint8_t *p, size_
 		case FRAME_MORE: return;
 		case FRAME_HEADER_READ:
 			if (f.verdict == FRAME_BAD) fail(c, now, CLIENT_END_PROTOCOL); /* FRM-006 */
-			if (f.verdict == FRAME_SKIP) c->heard = now;                  /* CLI-008: the deadline is renewed by skipped ones too */
+			if (f.verdict == FRAME_SKIP) c->heard = now;                   /* CLI-008: the deadline is renewed by skipped ones too */
 			break;
 		case FRAME_READY:
 			c->out_now->work[WORK_FRAMES_IN]++;

@@ -38,7 +38,10 @@ static bool decimal(const char **p, const char *end, uint64_t *out)
 
 static bool parse_time(const char *p, size_t n, uint64_t *out)
 {
-	static const struct { const char *name; uint64_t ns; } unit[] = {
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} unit[] = {
 		{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "m", UINT64_C(60000000000) }, { "h", UINT64_C(3600000000000) },
 	};
 	const char *end = p + n;
@@ -76,7 +79,8 @@ static bool set_number(const struct line *l, const struct config_key *k, void *f
 		return true;
 	}
 	if (k->type == CONFIG_TIME) return complain(error, l, "a time such as 1500ms, within the limits of this key");
-	snprintf(expected, sizeof expected, "a number from %llu to %llu", (unsigned long long)k->min, (unsigned long long)(k->max ? k->max : UINT64_MAX));
+	snprintf(expected, sizeof expected, "a number from %llu to %llu", (unsigned long long)k->min,
+	         (unsigned long long)(k->max ? k->max : UINT64_MAX));
 	return complain(error, l, expected);
 }
 

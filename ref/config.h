@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 enum config_type {
-	CONFIG_BOOL,   /* on, off; bool */
-	CONFIG_U32,    /* decimal; uint32_t */
-	CONFIG_U64,    /* decimal; uint64_t */
-	CONFIG_TIME,   /* decimal with ns us ms s m h; uint64_t ns */
-	CONFIG_KEY,    /* 64 hex digits with an optional prefix `privkey:` or `nodekey:`; struct key */
-	CONFIG_ENUM,   /* one of `names`; uint32_t index */
-	CONFIG_TEXT    /* struct config_text pointing into the text */
+	CONFIG_BOOL, /* on, off; bool */
+	CONFIG_U32,  /* decimal; uint32_t */
+	CONFIG_U64,  /* decimal; uint64_t */
+	CONFIG_TIME, /* decimal with ns us ms s m h; uint64_t ns */
+	CONFIG_KEY,  /* 64 hex digits with an optional prefix `privkey:` or `nodekey:`; struct key */
+	CONFIG_ENUM, /* one of `names`; uint32_t index */
+	CONFIG_TEXT  /* struct config_text pointing into the text */
 };
 
 struct config_text {

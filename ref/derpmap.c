@@ -122,7 +122,8 @@ static bool degrees_value(struct parse *p, int64_t limit, int64_t *out)
 	at = (size_t)(p->r.p - p->r.start);
 	*out = json_micro(&p->r);
 	if (!good(p)) return false;
-	return (*out >= -limit && *out <= limit) || complain(p, at, limit == 90000000 ? "expected -90 to 90 degrees" : "expected -180 to 180 degrees");
+	return (*out >= -limit && *out <= limit) ||
+	       complain(p, at, limit == 90000000 ? "expected -90 to 90 degrees" : "expected -180 to 180 degrees");
 }
 
 static bool node_member(struct parse *p, const uint8_t *name, size_t n, struct derp_node *node)
@@ -155,12 +156,13 @@ static char *empty_text(void) { return mem_zero(1, 1); }
 
 static void node_init(struct derp_node *node)
 {
-	*node = (struct derp_node){ .name = empty_text(), .host_name = empty_text(), .cert_name = empty_text(), .ipv4 = empty_text(), .ipv6 = empty_text() };
+	*node = (struct derp_node){
+		.name = empty_text(), .host_name = empty_text(), .cert_name = empty_text(), .ipv4 = empty_text(), .ipv6 = empty_text()
+	};
 }
 
 /* Enters the object at hand and hands each member to fn, with the path of messages extended by its name. */
-#define EACH_MEMBER(p, name, name_n) \
-	for (json_enter(&(p)->r); json_member(&(p)->r, &(name), &(name_n));)
+#define EACH_MEMBER(p, name, name_n) for (json_enter(&(p)->r); json_member(&(p)->r, &(name), &(name_n));)
 
 static bool node_value(struct parse *p, struct derp_node *node)
 {

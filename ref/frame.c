@@ -13,19 +13,19 @@ const uint8_t frame_magic[FRAME_MAGIC] = { 0x44, 0x45, 0x52, 0x50, 0xf0, 0x9f, 0
 
 static const struct frame_info table[] = {
 	/* type, name, to_server, to_client, mesh, server min..max, client min..max */
-	{ FRAME_SERVER_KEY, "ServerKey", false, false, false, 0, ANY, 0, CMAX },                       /* later: FRM-012, FRM-013 */
-	{ FRAME_CLIENT_INFO, "ClientInfo", false, false, false, 0, ANY, 0, CMAX },                     /* later: FRM-012 */
-	{ FRAME_SERVER_INFO, "ServerInfo", false, true, false, 0, ANY, FRAME_SERVER_INFO_MIN, CMAX },  /* HSK-026 */
-	{ FRAME_SEND_PACKET, "SendPacket", true, false, false, FRAME_KEY, FRAME_SEND_MAX, 0, CMAX },   /* SRV-002 */
-	{ FRAME_RECV_PACKET, "RecvPacket", false, true, false, 0, ANY, FRAME_KEY, CMAX },              /* FRM-009 */
+	{ FRAME_SERVER_KEY, "ServerKey", false, false, false, 0, ANY, 0, CMAX },                      /* later: FRM-012, FRM-013 */
+	{ FRAME_CLIENT_INFO, "ClientInfo", false, false, false, 0, ANY, 0, CMAX },                    /* later: FRM-012 */
+	{ FRAME_SERVER_INFO, "ServerInfo", false, true, false, 0, ANY, FRAME_SERVER_INFO_MIN, CMAX }, /* HSK-026 */
+	{ FRAME_SEND_PACKET, "SendPacket", true, false, false, FRAME_KEY, FRAME_SEND_MAX, 0, CMAX },  /* SRV-002 */
+	{ FRAME_RECV_PACKET, "RecvPacket", false, true, false, 0, ANY, FRAME_KEY, CMAX },             /* FRM-009 */
 	{ FRAME_KEEP_ALIVE, "KeepAlive", false, true, false, 0, ANY, 0, CMAX },
-	{ FRAME_NOTE_PREFERRED, "NotePreferred", true, false, false, 1, 1, 0, CMAX },                  /* SRV-029 */
-	{ FRAME_PEER_GONE, "PeerGone", false, true, false, 0, ANY, FRAME_KEY, CMAX },                  /* PGR-001 */
-	{ FRAME_PEER_PRESENT, "PeerPresent", false, true, false, 0, ANY, FRAME_KEY, CMAX },            /* PGR-018 */
+	{ FRAME_NOTE_PREFERRED, "NotePreferred", true, false, false, 1, 1, 0, CMAX },                            /* SRV-029 */
+	{ FRAME_PEER_GONE, "PeerGone", false, true, false, 0, ANY, FRAME_KEY, CMAX },                            /* PGR-001 */
+	{ FRAME_PEER_PRESENT, "PeerPresent", false, true, false, 0, ANY, FRAME_KEY, CMAX },                      /* PGR-018 */
 	{ FRAME_FORWARD_PACKET, "ForwardPacket", true, false, true, 2 * FRAME_KEY, FRAME_FORWARD_MAX, 0, CMAX }, /* MSH-016 */
-	{ FRAME_WATCH_CONNS, "WatchConns", true, false, true, 0, 0, 0, CMAX },                         /* MSH-007 */
-	{ FRAME_CLOSE_PEER, "ClosePeer", true, false, true, FRAME_KEY, FRAME_KEY, 0, CMAX },           /* MSH-032 */
-	{ FRAME_PING, "Ping", true, true, false, FRAME_PING_SIZE, FRAME_PING_MAX, FRAME_PING_SIZE, CMAX }, /* SRV-025 */
+	{ FRAME_WATCH_CONNS, "WatchConns", true, false, true, 0, 0, 0, CMAX },                                   /* MSH-007 */
+	{ FRAME_CLOSE_PEER, "ClosePeer", true, false, true, FRAME_KEY, FRAME_KEY, 0, CMAX },                     /* MSH-032 */
+	{ FRAME_PING, "Ping", true, true, false, FRAME_PING_SIZE, FRAME_PING_MAX, FRAME_PING_SIZE, CMAX },       /* SRV-025 */
 	{ FRAME_PONG, "Pong", false, true, false, 0, ANY, FRAME_PING_SIZE, CMAX },
 	{ FRAME_HEALTH, "Health", false, true, false, 0, ANY, 0, CMAX },
 	{ FRAME_RESTARTING, "Restarting", false, true, false, 0, ANY, 8, CMAX },
@@ -35,10 +35,10 @@ enum { ROWS = sizeof table / sizeof *table, TYPES = FRAME_RESTARTING + 1 };
 
 /* Row + 1 by type; 0 = unassigned. */
 static const uint8_t row_of[TYPES] = {
-	[FRAME_SERVER_KEY] = 1,      [FRAME_CLIENT_INFO] = 2,  [FRAME_SERVER_INFO] = 3,  [FRAME_SEND_PACKET] = 4,
-	[FRAME_RECV_PACKET] = 5,     [FRAME_KEEP_ALIVE] = 6,   [FRAME_NOTE_PREFERRED] = 7, [FRAME_PEER_GONE] = 8,
-	[FRAME_PEER_PRESENT] = 9,    [FRAME_FORWARD_PACKET] = 10, [FRAME_WATCH_CONNS] = 11, [FRAME_CLOSE_PEER] = 12,
-	[FRAME_PING] = 13,           [FRAME_PONG] = 14,        [FRAME_HEALTH] = 15,      [FRAME_RESTARTING] = 16,
+	[FRAME_SERVER_KEY] = 1,   [FRAME_CLIENT_INFO] = 2,     [FRAME_SERVER_INFO] = 3,    [FRAME_SEND_PACKET] = 4,
+	[FRAME_RECV_PACKET] = 5,  [FRAME_KEEP_ALIVE] = 6,      [FRAME_NOTE_PREFERRED] = 7, [FRAME_PEER_GONE] = 8,
+	[FRAME_PEER_PRESENT] = 9, [FRAME_FORWARD_PACKET] = 10, [FRAME_WATCH_CONNS] = 11,   [FRAME_CLOSE_PEER] = 12,
+	[FRAME_PING] = 13,        [FRAME_PONG] = 14,           [FRAME_HEALTH] = 15,        [FRAME_RESTARTING] = 16,
 };
 
 const struct frame_info *frame_info(uint8_t type)
@@ -66,13 +66,13 @@ bool frame_looks_like_disco(const uint8_t *p, size_t n)
 
 static enum frame_verdict verdict_server(const struct frame_info *info, uint32_t n)
 {
-	if (info == NULL || !info->to_server) return FRAME_SKIP; /* FRM-011, FRM-012: of any length */
+	if (info == NULL || !info->to_server) return FRAME_SKIP;                      /* FRM-011, FRM-012: of any length */
 	return n < info->server_min || n > info->server_max ? FRAME_BAD : FRAME_TAKE; /* FRM-008 */
 }
 
 static enum frame_verdict verdict_client(const struct frame_info *info, uint32_t n)
 {
-	if (n > FRAME_CLIENT_MAX) return FRAME_BAD; /* FRM-006 */
+	if (n > FRAME_CLIENT_MAX) return FRAME_BAD;              /* FRM-006 */
 	if (info == NULL || !info->to_client) return FRAME_SKIP; /* FRM-011, FRM-013 */
 	if (n >= info->client_min) return FRAME_TAKE;
 	return info->type == FRAME_SERVER_INFO ? FRAME_BAD : FRAME_SKIP; /* HSK-026; FRM-009 */
@@ -187,10 +187,7 @@ enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *
 
 bool frame_reader_at_boundary(const struct frame_reader *r) { return !r->announced; }
 
-uint32_t frame_reader_memory(const struct frame_reader *r)
-{
-	return r->gather == NULL ? 0 : (uint32_t)sizeof *r->gather + r->gather->n;
-}
+uint32_t frame_reader_memory(const struct frame_reader *r) { return r->gather == NULL ? 0 : (uint32_t)sizeof *r->gather + r->gather->n; }
 
 /* ---- writing ---- */
 

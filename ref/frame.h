@@ -44,14 +44,14 @@ enum {
 	FRAME_SERVER_KEY_MAX = 1024,
 	FRAME_SERVER_INFO_MIN = 24,
 	FRAME_PING_SIZE = 8,
-	FRAME_PING_MAX = 1000, /* SRV-025 */
+	FRAME_PING_MAX = 1000,                       /* SRV-025 */
 	FRAME_PRESENT_SIZE = FRAME_KEY + 16 + 2 + 1, /* PGR-018 */
 	FRAME_GONE_SIZE = FRAME_KEY + 1,
 	FRAME_PROTOCOL_VERSION = 2 /* FRM-018 */
 };
 
-extern const uint8_t frame_magic[FRAME_MAGIC];      /* "DERP" and U+1F511, HSK-002 */
-#define FRAME_DISCO_MIN 62                          /* 6 + 32 + 24, KEY-011 */
+extern const uint8_t frame_magic[FRAME_MAGIC];           /* "DERP" and U+1F511, HSK-002 */
+#define FRAME_DISCO_MIN 62                               /* 6 + 32 + 24, KEY-011 */
 bool frame_looks_like_disco(const uint8_t *p, size_t n); /* KEY-011 */
 
 enum peer_gone_reason { GONE_DISCONNECTED = 0x00, GONE_NOT_HERE = 0x01, GONE_MESH_BROKE = 0xf0 /* never on the wire, PGR-003 */ };
@@ -75,13 +75,13 @@ enum frame_verdict {
 /* One row a type: the parser's verdicts, the encoder's asserts, the documentation of tools and scenarios. */
 struct frame_info {
 	uint8_t type;
-	const char *name;         /* of chapter 1: "SendPacket" */
+	const char *name;          /* of chapter 1: "SendPacket" */
 	bool to_server, to_client; /* who takes it in steady state */
-	bool mesh;                /* needs the mesh key, else close (SRV-031) */
+	bool mesh;                 /* needs the mesh key, else close (SRV-031) */
 	uint32_t server_min, server_max;
 	uint32_t client_min, client_max;
 };
-const struct frame_info *frame_info(uint8_t type); /* NULL: unassigned */
+const struct frame_info *frame_info(uint8_t type);    /* NULL: unassigned */
 const struct frame_info *frame_info_at(uint32_t row); /* NULL behind the last row */
 const char *frame_name(uint8_t type);                 /* "unknown" if unassigned */
 /* What the rules say of a header, privilege apart. */
@@ -90,9 +90,9 @@ enum frame_verdict frame_verdict(enum frame_role role, uint8_t type, uint32_t n)
 /* ---- reading ---- */
 
 enum frame_result {
-	FRAME_MORE,   /* the span is used up */
+	FRAME_MORE,        /* the span is used up */
 	FRAME_HEADER_READ, /* out->type, n and verdict are set; nothing of the payload is read. Call again to go on */
-	FRAME_READY,  /* out->payload too */
+	FRAME_READY,       /* out->payload too */
 };
 
 struct frame {
@@ -108,9 +108,9 @@ struct frame {
 struct frame_reader {
 	enum frame_role role;
 	uint8_t head[FRAME_HEADER];
-	uint8_t head_n;   /* header bytes so far */
-	bool announced;   /* the header has been handed out */
-	uint32_t have;    /* payload bytes gathered or skipped */
+	uint8_t head_n; /* header bytes so far */
+	bool announced; /* the header has been handed out */
+	uint32_t have;  /* payload bytes gathered or skipped */
 	struct packet *gather;
 };
 
@@ -130,19 +130,19 @@ uint32_t frame_reader_memory(const struct frame_reader *r);
 /* ---- writing ---- each returns the number of bytes written, header included; the caller gives room for FRAME_x bytes ---- */
 
 void frame_header(uint8_t *out, uint8_t type, uint32_t n);
-uint32_t frame_server_key(uint8_t *out, const uint8_t key[FRAME_KEY]);                 /* 45 */
-uint32_t frame_send_head(uint8_t *out, const uint8_t dst[FRAME_KEY], uint32_t packet_n); /* 37; the packet follows */
-uint32_t frame_recv_head(uint8_t *out, const uint8_t src[FRAME_KEY], uint32_t packet_n); /* 37 */
+uint32_t frame_server_key(uint8_t *out, const uint8_t key[FRAME_KEY]);                                                    /* 45 */
+uint32_t frame_send_head(uint8_t *out, const uint8_t dst[FRAME_KEY], uint32_t packet_n);                                  /* 37; the packet follows */
+uint32_t frame_recv_head(uint8_t *out, const uint8_t src[FRAME_KEY], uint32_t packet_n);                                  /* 37 */
 uint32_t frame_forward_head(uint8_t *out, const uint8_t src[FRAME_KEY], const uint8_t dst[FRAME_KEY], uint32_t packet_n); /* 69 */
-uint32_t frame_keep_alive(uint8_t *out);                                                 /* 5 */
-uint32_t frame_note_preferred(uint8_t *out, bool home);                                  /* 6 */
-uint32_t frame_peer_gone(uint8_t *out, const uint8_t key[FRAME_KEY], uint8_t reason);    /* 38 */
+uint32_t frame_keep_alive(uint8_t *out);                                                                                  /* 5 */
+uint32_t frame_note_preferred(uint8_t *out, bool home);                                                                   /* 6 */
+uint32_t frame_peer_gone(uint8_t *out, const uint8_t key[FRAME_KEY], uint8_t reason);                                     /* 38 */
 uint32_t frame_peer_present(uint8_t *out, const uint8_t key[FRAME_KEY], const uint8_t ip[16], uint16_t port, uint8_t flags); /* 56 */
-uint32_t frame_watch_conns(uint8_t *out);                                                /* 5 */
-uint32_t frame_close_peer(uint8_t *out, const uint8_t key[FRAME_KEY]);                   /* 37 */
-uint32_t frame_ping(uint8_t *out, const uint8_t data[FRAME_PING_SIZE]);                  /* 13 */
-uint32_t frame_pong(uint8_t *out, const uint8_t data[FRAME_PING_SIZE]);                  /* 13 */
-uint32_t frame_restarting(uint8_t *out, uint32_t wait_ms, uint32_t try_ms);              /* 13 */
+uint32_t frame_watch_conns(uint8_t *out);                                                                                    /* 5 */
+uint32_t frame_close_peer(uint8_t *out, const uint8_t key[FRAME_KEY]);                                                       /* 37 */
+uint32_t frame_ping(uint8_t *out, const uint8_t data[FRAME_PING_SIZE]);                                                      /* 13 */
+uint32_t frame_pong(uint8_t *out, const uint8_t data[FRAME_PING_SIZE]);                                                      /* 13 */
+uint32_t frame_restarting(uint8_t *out, uint32_t wait_ms, uint32_t try_ms);                                                  /* 13 */
 /* Health has a text, ClientInfo and ServerInfo a box behind frame_header: login.h. */
 
 #endif

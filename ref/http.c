@@ -193,7 +193,7 @@ static enum http_upgrade upgrade_of(const struct http_head *head)
 	if (t == NULL) return HTTP_UPGRADE_NONE;
 	if (http_text_is_nocase(*t, "websocket") && protocol != NULL && contains(*protocol, "derp")) return HTTP_UPGRADE_WEBSOCKET; /* HTTP-026 */
 	if (!http_text_is_nocase(*t, "derp") && !http_text_is_nocase(*t, "websocket")) return HTTP_UPGRADE_NONE; /* HTTP-002, HTTP-027 */
-	return field_is(head, "Derp-Fast-Start", "1") ? HTTP_UPGRADE_DERP_FAST : HTTP_UPGRADE_DERP;             /* HTTP-008 */
+	return field_is(head, "Derp-Fast-Start", "1") ? HTTP_UPGRADE_DERP_FAST : HTTP_UPGRADE_DERP;              /* HTTP-008 */
 }
 
 /* The path without query. */
@@ -224,9 +224,13 @@ uint32_t http_request_judge(const struct http_head *head, struct http_request *o
 
 const char *http_status_text(uint32_t status)
 {
-	static const struct { uint32_t status; const char *text; } table[] = {
-		{ 101, "Switching Protocols" }, { 200, "OK" }, { 204, "No Content" }, { 307, "Temporary Redirect" }, { 400, "Bad Request" },
-		{ 404, "Not Found" }, { 426, "Upgrade Required" }, { 431, "Request Header Fields Too Large" }, { 501, "Not Implemented" },
+	static const struct {
+		uint32_t status;
+		const char *text;
+	} table[] = {
+		{ 101, "Switching Protocols" }, { 200, "OK" },        { 204, "No Content" },       { 307, "Temporary Redirect" },
+		{ 400, "Bad Request" },         { 404, "Not Found" }, { 426, "Upgrade Required" }, { 431, "Request Header Fields Too Large" },
+		{ 501, "Not Implemented" },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -257,8 +261,8 @@ uint32_t http_answer(char out[HTTP_OUT_MAX], uint32_t status, const char *extra,
 uint32_t http_upgrade_request(char out[HTTP_OUT_MAX], const char *host, const char *path, bool fast, const char *ideal)
 {
 	int n = snprintf(out, HTTP_OUT_MAX,
-	                 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\nConnection: Upgrade\r\n%s%s%s%sUpgrade: DERP\r\n\r\n", path, host,
-	                 fast ? "Derp-Fast-Start: 1\r\n" : "", ideal ? "Ideal-Node: " : "", ideal ? ideal : "", ideal ? "\r\n" : "");
+	                 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\nConnection: Upgrade\r\n%s%s%s%sUpgrade: DERP\r\n\r\n",
+	                 path, host, fast ? "Derp-Fast-Start: 1\r\n" : "", ideal ? "Ideal-Node: " : "", ideal ? ideal : "", ideal ? "\r\n" : "");
 
 	return n > 0 && n < HTTP_OUT_MAX ? (uint32_t)n : 0;
 }

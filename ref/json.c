@@ -58,7 +58,7 @@ static void bit_set(uint8_t *bits, uint32_t i, bool v)
 	if (v)
 		bits[i / 8] |= (uint8_t)(1u << (i % 8));
 	else
-		bits[i / 8] &= (uint8_t)~(1u << (i % 8));
+		bits[i / 8] &= (uint8_t) ~(1u << (i % 8));
 }
 
 void json_enter(struct json_reader *r)
@@ -402,7 +402,8 @@ int64_t json_micro(struct json_reader *r)
 	if (!raw_number(r, &p, &n, &integer)) return 0;
 	end = p + n;
 	negative = *p == '-';
-	for (e = p; e < end && *e != 'e' && *e != 'E'; e++);
+	for (e = p; e < end && *e != 'e' && *e != 'E'; e++)
+		;
 	if (e < end) scale += exponent_of(e + 1, end);
 	for (p += negative; p < e; p++) {
 		if (*p == '.') {
@@ -480,7 +481,8 @@ void json_skip(struct json_reader *r)
 		else
 			skip_scalar(r, kind);
 		/* Leave what has closed, come to the next value of what has not. */
-		while (!r->bad && r->depth > outer && !(bit(r->nest, r->depth - 1) ? json_member(r, &name, &n) : json_element(r)));
+		while (!r->bad && r->depth > outer && !(bit(r->nest, r->depth - 1) ? json_member(r, &name, &n) : json_element(r)))
+			;
 	} while (!r->bad && r->depth > outer);
 }
 

@@ -17,7 +17,7 @@ enum json_kind { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STRING, JSO
 struct json_reader {
 	const uint8_t *p, *start, *end;
 	uint32_t depth;
-	bool bad;                /* sticky; `error` and `at` say what and where */
+	bool bad; /* sticky; `error` and `at` say what and where */
 	const char *error;
 	size_t at;
 	uint8_t nest[(JSON_DEPTH_MAX + 7) / 8]; /* 1 = object */
@@ -37,7 +37,7 @@ bool json_name_is(const uint8_t *name, size_t n, const char *want);
 void json_skip(struct json_reader *r); /* one value, checked */
 /* The value at hand must be of that kind, or null where `null_ok` style callers peeked before; else r->bad. */
 bool json_bool(struct json_reader *r);
-int64_t json_i64(struct json_reader *r);   /* no fraction, no exponent, in range */
+int64_t json_i64(struct json_reader *r); /* no fraction, no exponent, in range */
 uint64_t json_u64(struct json_reader *r);
 /* Degrees and scores without floating point: the number times 10^6, rounded to nearest, saturating. */
 int64_t json_micro(struct json_reader *r);
@@ -51,12 +51,12 @@ bool json_done(struct json_reader *r);
 struct json_writer {
 	char *p;
 	size_t n, cap;
-	bool fixed;    /* never grows: `full` is set instead */
+	bool fixed; /* never grows: `full` is set instead */
 	bool full;
 	bool comma;
 	uint32_t depth;
 };
-void json_writer_init(struct json_writer *w);                              /* grows; json_writer_free */
+void json_writer_init(struct json_writer *w); /* grows; json_writer_free */
 void json_writer_fixed(struct json_writer *w, char *buffer, size_t cap);
 void json_writer_free(struct json_writer *w);
 void json_open(struct json_writer *w, char bracket);  /* '{' or '[' */

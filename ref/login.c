@@ -95,7 +95,6 @@ static bool client_info_member(struct json_reader *r, const uint8_t *name, size_
 	return !r->bad;
 }
 
-
 bool login_client_info_parse(const uint8_t *json, size_t n, struct client_info *out)
 {
 	struct json_reader r;
@@ -175,8 +174,7 @@ bool login_client_info_open(const uint8_t *payload, uint32_t n, const struct key
 
 	if (n < KEY_SIZE + KEY_BOX_OVERHEAD) return false;
 	plain = mem_alloc(n);
-	good = key_open(shared, payload + KEY_SIZE, n - KEY_SIZE, plain) &&
-	       login_client_info_parse(plain, n - KEY_SIZE - KEY_BOX_OVERHEAD, out);
+	good = key_open(shared, payload + KEY_SIZE, n - KEY_SIZE, plain) && login_client_info_parse(plain, n - KEY_SIZE - KEY_BOX_OVERHEAD, out);
 	key_wipe(plain, n); /* it may hold the mesh key */
 	free(plain);
 	return good;

@@ -12,7 +12,7 @@ struct client_info {
 	int64_t version;
 	bool can_ack_pings;
 	bool is_prober;
-	char app_name[64];   /* cut to fit, always terminated; kept for statistics only (HSK-014) */
+	char app_name[64]; /* cut to fit, always terminated; kept for statistics only (HSK-014) */
 };
 
 struct server_info {

@@ -10,8 +10,8 @@
 
 const char *event_kind_name(enum event_kind kind)
 {
-	static const char *const name[EVENT_KINDS] = { "start",   "accepted", "dialed", "secured", "bytes", "drained",
-	                                               "closed", "datagram", "answer", "timer",   "command" };
+	static const char *const name[EVENT_KINDS] = { "start",  "accepted", "dialed", "secured", "bytes",  "drained",
+		                                       "closed", "datagram", "answer", "timer",   "command" };
 	return NAME_OF(name, kind);
 }
 
@@ -35,22 +35,22 @@ const char *action_kind_name(enum action_kind kind)
 
 const char *deliver_kind_name(enum deliver_kind what)
 {
-	static const char *const name[DELIVER_KINDS] = { "connected", "ready", "disconnected", "packet", "peer-gone", "peer-present", "ping",
-	                                                 "pong", "keepalive", "health", "restarting", "dropped", "stopped" };
+	static const char *const name[DELIVER_KINDS] = { "connected", "ready",     "disconnected", "packet",     "peer-gone", "peer-present", "ping",
+		                                         "pong",      "keepalive", "health",       "restarting", "dropped",   "stopped" };
 	return NAME_OF(name, what);
 }
 
 const char *note_kind_name(enum note_kind kind)
 {
-	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready", "leave", "drop", "forward", "watcher", "mesh",
-	                                              "forwarder", "queue-full", "write-timeout", "state" };
+	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready",      "leave",         "drop", "forward",
+		                                      "watcher",  "mesh",  "forwarder",    "queue-full", "write-timeout", "state" };
 	return NAME_OF(name, kind);
 }
 
 const char *drop_reason_name(enum drop_reason reason)
 {
 	static const char *const name[DROP_REASONS] = { "unknown_dest", "unknown_dest_on_fwd", "gone_disconnected", "queue_head",
-	                                                "queue_tail", "write_error", "dup_client" };
+		                                        "queue_tail",   "write_error",         "dup_client" };
 	return NAME_OF(name, reason);
 }
 

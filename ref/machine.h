@@ -15,8 +15,9 @@
  * record) a connection. The host copies only what the kernel refused.
  *
  * Backlog. Both sides keep one number for each connection: unacked = bytes SENT - bytes told by DRAINED. A machine sends a
- * packet while unacked < high_water (the last frame may overshoot) and queues it otherwise. high_water - low_water is at least
- * 2 x turn_max, so that DRAINED comes before a queue is needed on a healthy connection: asserted at START.
+ * packet while unacked < high_water (its own; the last frame may overshoot) and queues it otherwise. DRAINED is due above the host's
+ * low_water; high_water - low_water is at least 2 x turn_max, so that it comes before a queue is needed on a healthy connection:
+ * asserted at START.
  *
  * Lifetimes. BYTES are const and, like everything an event points to, live until the actions of that turn are flushed; data
  * of SECURED, ANSWER and START live for the step only. An action's packet is counted: the action owns one count, given back
@@ -35,10 +36,7 @@ struct packet; /* counted bytes: buf.h */
 #define TOKEN_NONE 0 /* slot 0 of generation 0 is never handed out by a host for a connection */
 #define TIME_NEVER UINT64_MAX
 
-static inline uint64_t token_make(uint32_t slot, uint32_t generation)
-{
-	return (uint64_t)(generation & 0x7fffffffu) << 32 | slot;
-}
+static inline uint64_t token_make(uint32_t slot, uint32_t generation) { return (uint64_t)(generation & 0x7fffffffu) << 32 | slot; }
 static inline uint32_t token_slot(uint64_t token) { return (uint32_t)token; }
 static inline uint32_t token_generation(uint64_t token) { return (uint32_t)(token >> 32) & 0x7fffffffu; }
 static inline bool token_is_machine(uint64_t token) { return (token & TOKEN_MACHINE) != 0; }
@@ -81,11 +79,12 @@ struct socket_info {
 
 struct event_start {
 	uint8_t seed[32];
-	uint64_t wall_ns;     /* Unix time at START; wall time later = wall_ns + now */
-	uint32_t slot_first;  /* the machine's own tokens use slots slot_first .. slot_first + slot_count - 1 */
+	uint64_t wall_ns;    /* Unix time at START; wall time later = wall_ns + now */
+	uint32_t slot_first; /* the machine's own tokens use slots slot_first .. slot_first + slot_count - 1 */
 	uint32_t slot_count;
-	uint32_t turn_max;    /* bytes a host reads in one turn at most */
-	const char *config;   /* text, `key=value` lines: config.h; the machine's header lists the keys */
+	uint32_t turn_max;  /* bytes a host reads in one turn at most */
+	uint32_t low_water; /* DRAINED is due above it */
+	const char *config; /* text, `key=value` lines: config.h; the machine's header lists the keys */
 	size_t config_n;
 	const struct socket_info *sockets;
 	uint32_t sockets_n;
@@ -154,9 +153,9 @@ enum answer_result { ANSWER_OK, ANSWER_FAILED, ANSWER_CANCELLED };
 
 struct event_answer {
 	enum answer_result result;
-	uint32_t status;   /* ASK_URL: HTTP status */
-	const uint8_t *p;  /* ASK_URL, ASK_MAP: body; ASK_NAME: struct address[] */
-	uint32_t n;        /* bytes; ASK_NAME: addresses */
+	uint32_t status;  /* ASK_URL: HTTP status */
+	const uint8_t *p; /* ASK_URL, ASK_MAP: body; ASK_NAME: struct address[] */
+	uint32_t n;       /* bytes; ASK_NAME: addresses */
 };
 
 /* What an owner asks of a machine. Which verbs a machine knows, and which fields they use, is said in its header. */
@@ -231,9 +230,9 @@ enum ask_kind { ASK_NAME4, ASK_NAME6, ASK_URL, ASK_MAP };
 
 struct action_tls {
 	bool server;
-	bool insecure;            /* client: accept any chain */
-	const char *server_name;  /* client: SNI and the name to verify; server: NULL. Lives in the machine until SECURED or CLOSED */
-	const char *meta_name;    /* server: common name of the meta certificate to append (HTTP-011), NULL = none. Lives as above */
+	bool insecure;           /* client: accept any chain */
+	const char *server_name; /* client: SNI and the name to verify; server: NULL. Lives in the machine until SECURED or CLOSED */
+	const char *meta_name;   /* server: common name of the meta certificate to append (HTTP-011), NULL = none. Lives as above */
 };
 
 enum deliver_kind {
@@ -246,10 +245,10 @@ enum deliver_kind {
 	DELIVER_PING,         /* client: span = 8 bytes; it has been answered */
 	DELIVER_PONG,         /* client: span = 8 bytes */
 	DELIVER_KEEPALIVE,
-	DELIVER_HEALTH,       /* client: span = text */
-	DELIVER_RESTARTING,   /* client: a = wait ms, b = try-for ms */
-	DELIVER_DROPPED,      /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason */
-	DELIVER_STOPPED,      /* the machine is done for good. a = machine's reason */
+	DELIVER_HEALTH,     /* client: span = text */
+	DELIVER_RESTARTING, /* client: a = wait ms, b = try-for ms */
+	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason */
+	DELIVER_STOPPED,    /* the machine is done for good. a = machine's reason */
 	DELIVER_KINDS
 };
 
@@ -261,14 +260,14 @@ struct action_deliver {
 };
 
 struct action {
-	uint8_t kind;      /* enum action_kind */
-	uint8_t abort;     /* CLOSE */
-	uint8_t ask;       /* ASK: enum ask_kind */
-	uint32_t head_at;  /* SEND, DATAGRAM: head_n bytes in the arena from head_at */
+	uint8_t kind;     /* enum action_kind */
+	uint8_t abort;    /* CLOSE */
+	uint8_t ask;      /* ASK: enum ask_kind */
+	uint32_t head_at; /* SEND, DATAGRAM: head_n bytes in the arena from head_at */
 	uint32_t head_n;
-	uint32_t read_n;   /* READ */
+	uint32_t read_n; /* READ */
 	uint64_t token;
-	struct span span;  /* SEND, DATAGRAM: behind the head; ASK: the question (name or URL, body behind a NUL); DELIVER: data */
+	struct span span; /* SEND, DATAGRAM: behind the head; ASK: the question (name or URL, body behind a NUL); DELIVER: data */
 	union {
 		struct address address; /* DIAL; DATAGRAM: the peer */
 		struct action_tls tls;
@@ -371,7 +370,7 @@ enum note_kind {
 	NOTE_FORWARDER,    /* relay: key is (b = 1) or is no longer (b = 0) known through link a */
 	NOTE_QUEUE_FULL,   /* relay, client: a queue of 32 overflowed. key2 = destination */
 	NOTE_WRITE_TIMEOUT,
-	NOTE_STATE,        /* client: a = new enum client_state, b = old */
+	NOTE_STATE, /* client: a = new enum client_state, b = old */
 	NOTE_KINDS
 };
 

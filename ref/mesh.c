@@ -22,12 +22,9 @@ struct mesh_config {
 
 #define FIELD(member) offsetof(struct mesh_config, member)
 static const struct config_key config_table[] = {
-	{ "key", CONFIG_TEXT, FIELD(key), 0, 0, NULL },
-	{ "mesh-key", CONFIG_TEXT, FIELD(mesh_key), 0, 0, NULL },
-	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL },
-	{ "profile", CONFIG_TEXT, FIELD(profile), 0, 0, NULL },
-	{ "raw", CONFIG_TEXT, FIELD(raw), 0, 0, NULL },
-	{ "mesh-retry", CONFIG_TIME, FIELD(retry), NS_MS, 3600 * NS_S, NULL },
+	{ "key", CONFIG_TEXT, FIELD(key), 0, 0, NULL }, { "mesh-key", CONFIG_TEXT, FIELD(mesh_key), 0, 0, NULL },
+	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL }, { "profile", CONFIG_TEXT, FIELD(profile), 0, 0, NULL },
+	{ "raw", CONFIG_TEXT, FIELD(raw), 0, 0, NULL }, { "mesh-retry", CONFIG_TIME, FIELD(retry), NS_MS, 3600 * NS_S, NULL },
 	{ NULL, CONFIG_BOOL, 0, 0, 0, NULL },
 };
 

@@ -21,10 +21,7 @@ void outbox_free(struct outbox *o)
 		while (outbox_take(o, (enum outbox_kind)kind, &entry)) packet_drop(entry.packet);
 }
 
-bool outbox_empty(const struct outbox *o)
-{
-	return o->queue[OUTBOX_DISCO] == NULL && o->queue[OUTBOX_OTHER] == NULL;
-}
+bool outbox_empty(const struct outbox *o) { return o->queue[OUTBOX_DISCO] == NULL && o->queue[OUTBOX_OTHER] == NULL; }
 
 uint32_t outbox_queued(const struct outbox *o, enum outbox_kind kind) { return o->queue[kind] == NULL ? 0 : o->queue[kind]->n; }
 
@@ -47,7 +44,8 @@ static struct outbox_queue *grow(struct outbox_queue *q)
 	return bigger;
 }
 
-bool outbox_push(struct outbox *o, const struct outbox_limits *l, enum outbox_kind kind, const struct outbox_entry *entry, struct outbox_entry *dropped)
+bool outbox_push(struct outbox *o, const struct outbox_limits *l, enum outbox_kind kind, const struct outbox_entry *entry,
+                 struct outbox_entry *dropped)
 {
 	struct outbox_queue *q = o->queue[kind];
 	bool full = q != NULL && q->n >= l->depth;

@@ -13,8 +13,7 @@ enum outbox_kind { OUTBOX_DISCO, OUTBOX_OTHER, OUTBOX_KINDS };
 
 struct outbox_limits {
 	uint32_t depth;            /* packets a queue: 32 (SRV-010); at most OUTBOX_DEPTH_MAX */
-	uint32_t high_water;       /* bytes unacked from which packets are queued */
-	uint32_t low_water;        /* DRAINED is due above it: high_water - low_water >= 2 * turn_max */
+	uint32_t high_water;       /* bytes unacked from which packets are queued; see machine.h on low_water */
 	uint64_t write_timeout_ns; /* 0 = none */
 };
 enum { OUTBOX_DEPTH_MAX = 1024 };
@@ -31,9 +30,9 @@ struct outbox_entry {
 struct outbox_queue; /* allocated with the first queued packet, freed when empty: an idle connection owns no buffer */
 
 struct outbox {
-	uint64_t unacked;   /* bytes SENT and not yet told by DRAINED */
-	uint64_t left;      /* what the host holds because the transport refused it */
-	uint64_t progress;  /* when left last shrank or became > 0: the write deadline runs from here */
+	uint64_t unacked;  /* bytes SENT and not yet told by DRAINED */
+	uint64_t left;     /* what the host holds because the transport refused it */
+	uint64_t progress; /* when left last shrank or became > 0: the write deadline runs from here */
 	struct outbox_queue *queue[OUTBOX_KINDS];
 };
 
@@ -48,7 +47,8 @@ static inline void outbox_sent(struct outbox *o, uint32_t n) { o->unacked += n; 
 void outbox_drained(struct outbox *o, uint64_t now, const struct event_drained *drained);
 /* Takes over one count of entry->packet. Returns true and fills `dropped` (the caller then owns its count) if the queue was full and
  * its oldest had to go. */
-bool outbox_push(struct outbox *o, const struct outbox_limits *l, enum outbox_kind kind, const struct outbox_entry *entry, struct outbox_entry *dropped);
+bool outbox_push(struct outbox *o, const struct outbox_limits *l, enum outbox_kind kind, const struct outbox_entry *entry,
+                 struct outbox_entry *dropped);
 /* The oldest entry of a queue; the caller owns its count. False: empty. */
 bool outbox_take(struct outbox *o, enum outbox_kind kind, struct outbox_entry *out);
 /* When the write deadline strikes; TIME_NEVER while nothing is refused. */

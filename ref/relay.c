@@ -17,7 +17,6 @@ static const struct config_key config_table[] = {
 	{ "raw", CONFIG_BOOL, FIELD(raw), 0, 0, NULL },
 	{ "queue-depth", CONFIG_U32, FIELD(queue_depth), 1, OUTBOX_DEPTH_MAX, NULL },
 	{ "high-water", CONFIG_U32, FIELD(high_water), 1, 1 << 30, NULL },
-	{ "low-water", CONFIG_U32, FIELD(low_water), 1, 1 << 30, NULL },
 	{ "write-timeout", CONFIG_TIME, FIELD(write_timeout), 0, 3600 * NS_S, NULL },
 	{ "mesh-write-timeout", CONFIG_TIME, FIELD(mesh_write_timeout), 0, 3600 * NS_S, NULL },
 	{ "http-timeout", CONFIG_TIME, FIELD(http_timeout), NS_MS, 3600 * NS_S, NULL },
@@ -31,7 +30,6 @@ static const struct config_key config_table[] = {
 static const struct relay_config defaults = {
 	.queue_depth = 32,
 	.high_water = 131072,
-	.low_water = 65536,
 	.sessions_max = 1000000,
 	.mesh_retry = 5 * NS_S,
 	.write_timeout = 2 * NS_S,
@@ -57,9 +55,9 @@ static bool config_read(const char *text, size_t n, struct relay_config *config,
 	*config = defaults;
 	if (!config_parse(text, n, config_table, config, error)) return false;
 	if (key_is_zero(config->key.b)) return complain(error, "key= is missing: a relay needs a private key");
-	if (config->low_water >= config->high_water) return complain(error, "low-water= must be below high-water=");
 	for (list = config->mesh_with; mesh_list_next(&list, url); links++)
-		if (url[0] == 0 || links == RELAY_LINKS_MAX) return complain(error, "mesh-with= needs at most 64 entries HOST:PORT of at most 100 characters");
+		if (url[0] == 0 || links == RELAY_LINKS_MAX)
+			return complain(error, "mesh-with= needs at most 64 entries HOST:PORT of at most 100 characters");
 	if (links != 0 && key_is_zero(config->mesh_key.b)) return complain(error, "mesh-with= without mesh-key="); /* MSH-002 */
 	return true;
 }
@@ -85,9 +83,9 @@ static void start(struct relay *r, const struct event *e, struct actions *out)
 
 	assert(good);
 	(void)good;
-	assert(r->config.high_water - r->config.low_water >= 2 * s->turn_max);
-	r->limits[0] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.low_water, r->config.write_timeout };
-	r->limits[1] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.low_water, r->config.mesh_write_timeout };
+	assert(r->config.high_water >= s->low_water + 2 * s->turn_max);
+	r->limits[0] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.write_timeout };
+	r->limits[1] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.mesh_write_timeout };
 	rng_init(&r->rng, s->seed);
 	rng_bytes(&r->rng, RNG_HASH, secret, sizeof secret);
 	keymap_init(&r->keys, secret, peer_key_at, r);

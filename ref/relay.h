@@ -11,7 +11,7 @@
  *   profile=ours|derper      ours: the quirks of the original are off, each named at its place in the code
  *   raw=off                  on: streams are DERP from byte 0, no HTTP (chapter 2.5, transport 1)
  *   queue-depth=32           SRV-010, SRV-011
- *   high-water=131072 low-water=65536
+ *   high-water=131072
  *   write-timeout=2s mesh-write-timeout=30s   SRV-019
  *   http-timeout=30s login-timeout=10s        HTTP-022, HSK-017
  *   keepalive=60s keepalive-jitter=5s         SRV-022

@@ -16,7 +16,8 @@ bool mesh_list_next(struct config_text *list, char url[128])
 	if (list->n == 0) return false;
 	comma = memchr(list->p, ',', list->n);
 	n = comma == NULL ? list->n : (size_t)(comma - list->p);
-	written = snprintf(url, 128, "%s%.*s/derp", n > 7 && (memcmp(list->p, "http://", 7) == 0 || memcmp(list->p, "https:/", 7) == 0) ? "" : "https://",
+	written = snprintf(url, 128, "%s%.*s/derp",
+	                   n > 7 && (memcmp(list->p, "http://", 7) == 0 || memcmp(list->p, "https:/", 7) == 0) ? "" : "https://",
 	                   (int)(n < 100 ? n : 100), list->p);
 	if (written >= 128 || n > 100) url[0] = 0;
 	list->p += n, list->n -= n;
@@ -120,11 +121,11 @@ static void heard(struct relay *r, uint64_t now, uint32_t link, const struct act
 	const struct action_deliver *d = &x->deliver;
 
 	switch (d->what) {
-	case DELIVER_PEER_PRESENT: forwarder_add(r, now, link, d->key); break;         /* MSH-011 */
-	case DELIVER_PEER_GONE: forwarder_forget_key(r, now, link, d->key); break;     /* whatever its reason */
+	case DELIVER_PEER_PRESENT: forwarder_add(r, now, link, d->key); break;     /* MSH-011 */
+	case DELIVER_PEER_GONE: forwarder_forget_key(r, now, link, d->key); break; /* whatever its reason */
 	case DELIVER_CONNECTED:
-	case DELIVER_DISCONNECTED: forwarder_forget_all(r, now, link); break;          /* MSH-014 */
-	case DELIVER_DROPPED: /* ours counts what a link could not take (TRP-012; MSH-022) */
+	case DELIVER_DISCONNECTED: forwarder_forget_all(r, now, link); break; /* MSH-014 */
+	case DELIVER_DROPPED:                                                 /* ours counts what a link could not take (TRP-012; MSH-022) */
 		route_drop(r, now, x->token, d->key, d->key, x->span.p, x->span.n, (enum drop_reason)d->a);
 		break;
 	default: break; /* the rest is of no concern to a link */
@@ -153,9 +154,9 @@ static void link_start(struct relay *r, uint32_t link, const struct event *e, st
 
 	key_hex(r->config.key.b, key);
 	key_hex(r->config.mesh_key.b, mesh_key);
-	child.config_n = (size_t)snprintf(config, sizeof config, "key=%.*s\nmesh-key=%.*s\nurl=%s\nmesh-retry=%lluns\nraw=%s\nprofile=%s\n", KEY_HEX, key,
-	                                  KEY_HEX, mesh_key, r->link[link].url, (unsigned long long)r->config.mesh_retry, r->config.raw ? "on" : "off",
-	                                  relay_is_derper(r) ? "derper" : "ours");
+	child.config_n = (size_t)snprintf(config, sizeof config, "key=%.*s\nmesh-key=%.*s\nurl=%s\nmesh-retry=%lluns\nraw=%s\nprofile=%s\n", KEY_HEX,
+	                                  key, KEY_HEX, mesh_key, r->link[link].url, (unsigned long long)r->config.mesh_retry,
+	                                  r->config.raw ? "on" : "off", relay_is_derper(r) ? "derper" : "ours");
 	assert(child.config_n < sizeof config);
 	child.config = config;
 	child.slot_first = r->slot_first + link * MESH_SLOTS;

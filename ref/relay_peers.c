@@ -248,7 +248,7 @@ void peer_unregister(struct relay *r, struct session *s, uint64_t now, const cha
 		return;
 	}
 	peer->active = SLOT_NONE;
-	tell_watchers(r, index);                                                /* PGR-023 */
+	tell_watchers(r, index);                                           /* PGR-023 */
 	if (peer->forwarder == SLOT_NONE) peer_gone_from_region(r, index); /* PGR-004 a, MSH-029 */
 	peer_settle(r, index);
 }

@@ -211,8 +211,13 @@ static struct parcel parcel_of(const struct frame *f, const uint8_t *src, uint32
 	const uint8_t *p = f->payload + keys * FRAME_KEY;
 	uint32_t n = f->n - keys * FRAME_KEY;
 
-	return (struct parcel){ .src = src, .dst = p - FRAME_KEY, .src_peer = src_peer, .p = p, .n = n, .owner = f->owner,
-	                        .kind = frame_looks_like_disco(p, n) ? PACKET_DISCO : PACKET_OTHER };
+	return (struct parcel){ .src = src,
+		                .dst = p - FRAME_KEY,
+		                .src_peer = src_peer,
+		                .p = p,
+		                .n = n,
+		                .owner = f->owner,
+		                .kind = frame_looks_like_disco(p, n) ? PACKET_DISCO : PACKET_OTHER };
 }
 
 static void on_send(struct relay *r, struct session *s, uint64_t now, const struct frame *f, struct actions *out)
@@ -303,10 +308,10 @@ static const char *judge_header(struct relay *r, struct session *s, const struct
 {
 	const struct frame_info *info;
 
-	if (r->peer[s->peer].sessions > 1) peer_activity(r, s); /* DUP-005: before the handler */
-	if (f->type == FRAME_PING) r->count.got_ping++;         /* SRV-027 */
+	if (r->peer[s->peer].sessions > 1) peer_activity(r, s);                                        /* DUP-005: before the handler */
+	if (f->type == FRAME_PING) r->count.got_ping++;                                                /* SRV-027 */
 	if (f->type == FRAME_FORWARD_PACKET && !s->mesh_peer) return "ForwardPacket without mesh key"; /* MSH-016: before the length */
-	if (f->verdict == FRAME_BAD) return "illegal frame length"; /* FRM-008 */
+	if (f->verdict == FRAME_BAD) return "illegal frame length";                                    /* FRM-008 */
 	info = f->verdict == FRAME_TAKE ? frame_info(f->type) : NULL;
 	return info != NULL && info->mesh && !s->mesh_peer ? "privileged frame without mesh key" : NULL; /* SRV-031 */
 }

@@ -37,8 +37,13 @@ static struct session *slot_make(struct relay *r, uint64_t token)
 	s = session_at(r, slot);
 	assert(s->token == TOKEN_NONE);
 	listed = s->ready_listed, ready_next = s->ready_next; /* the slot may still be on the ready list */
-	*s = (struct session){ .token = token, .slot = slot, .peer = SLOT_NONE, .key_next = SLOT_NONE, .key_prev = SLOT_NONE,
-	                       .ready_listed = listed, .ready_next = ready_next };
+	*s = (struct session){ .token = token,
+		               .slot = slot,
+		               .peer = SLOT_NONE,
+		               .key_next = SLOT_NONE,
+		               .key_prev = SLOT_NONE,
+		               .ready_listed = listed,
+		               .ready_next = ready_next };
 	s->timer.owner = slot;
 	r->sessions++;
 	return s;
@@ -192,8 +197,8 @@ static void send_server_info(struct relay *r, struct session *s, const struct ke
 }
 
 /* HSK-020: deadlines cleared, registered, then ServerInfo. */
-static void login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info,
-                       const struct key *shared, struct actions *out)
+static void login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info, const struct key *shared,
+                       struct actions *out)
 {
 	s->prober = info->is_prober;
 	s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info->mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012 */

@@ -30,12 +30,12 @@ struct session {
 	uint8_t phase;       /* enum session_phase */
 	bool mesh_peer : 1, watcher : 1, home : 1, not_ideal : 1, prober : 1, pong_due : 1, doomed : 1, ready_listed : 1;
 	struct frame_reader reader;
-	struct timer timer;       /* the earliest of what follows */
-	uint64_t phase_deadline;  /* login and close; TIME_NEVER in steady state */
+	struct timer timer;      /* the earliest of what follows */
+	uint64_t phase_deadline; /* login and close; TIME_NEVER in steady state */
 	uint64_t keepalive_at, keepalive_period;
 	uint64_t connected_at;
-	uint64_t history;         /* order of last activity among the connections of its key, 0 = not in the history (DUP-008) */
-	uint64_t not_here_at;     /* NotHere bucket (PGR-014): when it was last full, moved on by 1 s a frame */
+	uint64_t history;     /* order of last activity among the connections of its key, 0 = not in the history (DUP-008) */
+	uint64_t not_here_at; /* NotHere bucket (PGR-014): when it was last full, moved on by 1 s a frame */
 	uint32_t slot;
 	uint32_t key_next, key_prev; /* connections of the same key, in order of registration */
 	uint32_t ready_next;
@@ -50,12 +50,12 @@ struct session {
 /* What is known of a key: local connections, forwarders, and who must hear when it goes. Lives while anything refers to it. */
 struct peer {
 	uint8_t key[KEY_SIZE];
-	uint32_t active;             /* slot of the active connection (DUP-002), SLOT_NONE if there is none */
-	uint32_t first, last;        /* connections of this key */
+	uint32_t active;      /* slot of the active connection (DUP-002), SLOT_NONE if there is none */
+	uint32_t first, last; /* connections of this key */
 	uint32_t sessions;
-	uint32_t forwarder;          /* first of its list, SLOT_NONE */
-	uint32_t refs;               /* sets of sessions in which it is */
-	struct slotset recipients;   /* connections that hear of its going */
+	uint32_t forwarder;        /* first of its list, SLOT_NONE */
+	uint32_t refs;             /* sets of sessions in which it is */
+	struct slotset recipients; /* connections that hear of its going */
 };
 
 /* A link through which a key is known, in order of registration (MSH-025). */
@@ -70,7 +70,7 @@ struct relay_config {
 	struct config_text mesh_with;
 	uint32_t profile; /* 1: derper */
 	bool raw;
-	uint32_t queue_depth, high_water, low_water, sessions_max;
+	uint32_t queue_depth, high_water, sessions_max;
 	uint64_t mesh_retry, write_timeout, mesh_write_timeout, http_timeout, login_timeout, keepalive, keepalive_jitter;
 };
 
@@ -110,10 +110,7 @@ struct relay {
 	char meta_name[16 + KEY_HEX];
 };
 
-static inline struct session *session_at(const struct relay *r, uint32_t slot)
-{
-	return &r->chunk[slot >> CHUNK_BITS][slot & (CHUNK - 1)];
-}
+static inline struct session *session_at(const struct relay *r, uint32_t slot) { return &r->chunk[slot >> CHUNK_BITS][slot & (CHUNK - 1)]; }
 static inline bool relay_is_derper(const struct relay *r) { return r->config.profile == 1; }
 static inline const struct outbox_limits *session_limits(const struct relay *r, const struct session *s) { return &r->limits[s->mesh_peer]; }
 
@@ -143,7 +140,7 @@ void route_ready(struct relay *r, struct session *s);
 /* relay_peers.c */
 const uint8_t *peer_key_at(const void *relay, uint32_t index);
 uint32_t peer_of_key(struct relay *r, const uint8_t key[KEY_SIZE]); /* makes one if there is none */
-void peer_settle(struct relay *r, uint32_t index);                   /* frees it if nothing refers to it any more */
+void peer_settle(struct relay *r, uint32_t index);                  /* frees it if nothing refers to it any more */
 void peer_register(struct relay *r, struct session *s, uint64_t now, const uint8_t key[KEY_SIZE]);
 void peer_unregister(struct relay *r, struct session *s, uint64_t now, const char *why);
 void peer_activity(struct relay *r, struct session *s);

@@ -16,10 +16,7 @@ void timers_free(struct timers *t)
 	timers_init(t);
 }
 
-static bool before(const struct timer_entry *a, const struct timer_entry *b)
-{
-	return a->at != b->at ? a->at < b->at : a->order < b->order;
-}
+static bool before(const struct timer_entry *a, const struct timer_entry *b) { return a->at != b->at ? a->at < b->at : a->order < b->order; }
 
 static void put(struct timers *t, uint32_t place, struct timer_entry e)
 {
@@ -88,10 +85,7 @@ void timer_cancel(struct timers *t, struct timer *timer)
 	timer->place = 0;
 }
 
-uint64_t timer_at(const struct timers *t, const struct timer *timer)
-{
-	return timer->place == 0 ? TIME_NEVER : t->v[timer->place - 1].at;
-}
+uint64_t timer_at(const struct timers *t, const struct timer *timer) { return timer->place == 0 ? TIME_NEVER : t->v[timer->place - 1].at; }
 
 struct timer *timers_pop(struct timers *t, uint64_t now)
 {

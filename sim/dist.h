@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 struct dist {
-	uint64_t n, never;  /* finite samples, and those that never came */
-	uint64_t min, max;  /* of the finite ones; 0 if none */
-	uint64_t sum;       /* saturates */
-	uint32_t *bucket;   /* allocated with the first sample */
+	uint64_t n, never; /* finite samples, and those that never came */
+	uint64_t min, max; /* of the finite ones; 0 if none */
+	uint64_t sum;      /* saturates */
+	uint32_t *bucket;  /* allocated with the first sample */
 };
 
 void dist_init(struct dist *d);

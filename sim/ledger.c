@@ -60,10 +60,7 @@ void ledger_free(struct ledger *l)
 
 static uint64_t number_of(uint32_t slot, uint32_t generation) { return (uint64_t)generation << 32 | slot; }
 
-static const uint8_t *filler(const struct ledger *l, uint64_t number)
-{
-	return l->table + ((number * 0x9e3779b97f4a7c15u) >> 52);
-}
+static const uint8_t *filler(const struct ledger *l, uint64_t number) { return l->table + ((number * 0x9e3779b97f4a7c15u) >> 52); }
 
 static void put_u64(uint8_t *p, uint64_t v)
 {
@@ -129,8 +126,13 @@ static struct entry *look_up(struct ledger *l, const uint8_t *p, uint32_t n, enu
 
 static struct ledger_packet view(const struct ledger *l, const struct entry *e)
 {
-	return (struct ledger_packet){ .sent_at = e->sent_at, .from = e->from, .to = e->to, .size = e->size, .disco = e->disco, .forwards = e->forwards,
-	                               .number = number_of((uint32_t)(e - l->v), e->generation) };
+	return (struct ledger_packet){ .sent_at = e->sent_at,
+		                       .from = e->from,
+		                       .to = e->to,
+		                       .size = e->size,
+		                       .disco = e->disco,
+		                       .forwards = e->forwards,
+		                       .number = number_of((uint32_t)(e - l->v), e->generation) };
 }
 
 static void close_entry(struct ledger *l, struct entry *e, enum ledger_end end)

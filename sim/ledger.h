@@ -51,8 +51,8 @@ enum ledger_fault ledger_forward(struct ledger *l, const uint8_t *p, uint32_t n)
 bool ledger_end(struct ledger *l, const uint8_t *p, uint32_t n, enum ledger_end end, struct ledger_packet *out);
 
 /* Finds the packets whose heads lie in these stream bytes (two pieces that follow each other); calls fn for each open one. */
-void ledger_scan(struct ledger *l, const uint8_t *a, uint32_t an, const uint8_t *b, uint32_t bn,
-                 void (*fn)(void *ctx, const uint8_t *head), void *ctx);
+void ledger_scan(struct ledger *l, const uint8_t *a, uint32_t an, const uint8_t *b, uint32_t bn, void (*fn)(void *ctx, const uint8_t *head),
+                 void *ctx);
 /* Calls fn for each open packet in order of its slot; fn returns true to end it as `end`. */
 void ledger_open_each(struct ledger *l, bool (*fn)(void *ctx, const struct ledger_packet *packet), void *ctx, enum ledger_end end);
 

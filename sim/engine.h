@@ -1,0 +1,181 @@
+/* What the engine's files share. Internal.
+ *
+ * sim.c   the run: queue, calls, digest, hosts
+ * node.c  a host at work: events into its machine, actions out of it, CPU, crash
+ * net.c   connections: SYN to RST, TLS, the two streams of each */
+#ifndef SIM_ENGINE_H
+#define SIM_ENGINE_H
+
+#include "prng.h"
+#include "queue.h"
+#include "sim.h"
+#include "stream.h"
+
+enum { NONE = UINT32_MAX };
+
+/* Kinds of queue events; id: */
+enum sim_event {
+	QUEUE_ARRIVE,  /* stream: its first arrival has come */
+	QUEUE_WAKE,    /* host: its machine's deadline */
+	QUEUE_CALL,    /* call of the owner */
+	QUEUE_FREE,    /* host: its CPU is free and events wait */
+	QUEUE_SYN,     /* connection: SYN reaches the listener's host */
+	QUEUE_SYN_ACK, /* connection: its answer reaches the dialer */
+	QUEUE_ACK,     /* connection: the handshake's third part reaches the listener */
+	QUEUE_REFUSED, /* connection: RST answers the SYN */
+	QUEUE_SYN_AGAIN,
+	QUEUE_HELLO,    /* connection: the TLS client's first flight has come */
+	QUEUE_JOBS,     /* host: the first handshake job may be done */
+	QUEUE_FLIGHT,   /* connection: the server's flight reaches the client */
+	QUEUE_FINISHED, /* connection: the client's reaches the server */
+	QUEUE_RESET,    /* stream: RST reaches its receiver */
+	QUEUE_ROOM,     /* stream: an acknowledgement makes room for what the host holds */
+	QUEUE_STUCK,    /* stream: user timeout of its sender */
+	QUEUE_LOCAL,    /* stream: its sender closed: CLOSED local */
+	QUEUE_CRASH     /* host: the step under way is over */
+};
+
+/* Bytes that a stream refused. */
+struct held {
+	struct held *next;
+	struct packet *packet;
+	const uint8_t *p;
+	uint32_t n;
+};
+
+/* One direction, with what is known of both ends. The stream sent by side s of connection c has number 2c + s. */
+struct flow {
+	struct stream stream;
+	uint64_t latency_ns, jitter_ns, ps_per_byte;
+	uint64_t rx_token; /* of the receiver's end */
+	uint32_t rx_host, tx_host;
+	uint32_t read_max; /* READ of the receiver's machine */
+	bool arrive_armed : 1, ready : 1, drained_ready : 1, fin_wanted : 1, fin_sent : 1, reset_sent : 1, room_armed : 1, stuck_armed : 1,
+		rx_wants_tls : 1, touched : 1;
+	/* of the sender's end */
+	uint64_t sent, told; /* bytes of SEND, of DRAINED */
+	uint64_t left;
+	uint64_t left_told;
+	struct held *held, **held_last;
+	uint64_t progress_at; /* last acknowledgement or first refusal: user timeout */
+	uint64_t fin_at;      /* when FIN comes, if fin_sent */
+};
+
+enum conn_phase { CONN_FREE, CONN_SYN, CONN_BACKLOG, CONN_OPEN };
+
+struct conn {
+	uint8_t phase;
+	uint8_t syn_tries;
+	bool over[2];     /* this end got its CLOSED, or died */
+	bool closing[2];  /* CLOSED is on its way to this end's machine */
+	uint8_t cause[2]; /* of it: enum close_cause */
+	bool job;         /* its TLS handshake is waiting or being served */
+	uint32_t host[2]; /* 0: dialer, 1: listener */
+	uint64_t token[2];
+	struct address to;
+	const char *server_name, *meta_name; /* while TLS is under way */
+	bool hello_come;
+	uint32_t generation; /* queue events of an earlier use are stale */
+	uint32_t next;       /* free list, or the job queue of a host */
+	uint64_t job_at;     /* virtual service at which the handshake is done */
+};
+
+struct slot {
+	uint32_t conn; /* NONE: free */
+	uint32_t generation;
+};
+
+struct ready {
+	uint8_t kind; /* enum ready_kind */
+	uint32_t id;
+	struct event_command *command;
+};
+/* id: stream; for ACCEPTED to CLOSED the end, 2 * connection + side. */
+enum ready_kind { READY_STREAM, READY_DRAINED, READY_ACCEPTED, READY_DIALED, READY_SECURED, READY_CLOSED, READY_WAKE, READY_COMMAND };
+
+struct host_tracer {
+	struct tracer tracer;
+	struct sim *sim;
+	uint32_t host;
+};
+
+struct host {
+	struct sim_host_config config;
+	struct machine *machine; /* NULL: down */
+	uint64_t boot_at, wake_at;
+	uint32_t boots;
+	bool silent; /* vanished, or down without a kernel that answers */
+	enum sim_crash crash;
+	struct host_tracer *tracer;
+	struct slot *slot; /* of accepted connections, from 1 */
+	uint32_t slots, slot_free, open;
+	uint32_t *dial; /* connection by slot of the machine's tokens, NONE */
+	uint32_t backlog;
+	uint64_t free_at, busy_ns;
+	struct ready *ready; /* ring */
+	uint32_t ready_head, ready_n, ready_cap;
+	bool free_armed;
+	/* handshakes */
+	uint32_t jobs, job_first, job_last;
+	uint64_t served, served_at, served_busy, job_ns;
+	bool job_armed;
+	struct prng jitter;
+};
+
+struct call {
+	void (*fn)(void *ctx, uint32_t arg);
+	void *ctx;
+	uint32_t arg;
+};
+
+struct sim {
+	uint64_t now, seed, events;
+	struct sim_hooks hooks;
+	struct key_cache *keys;
+	struct queue queue;
+	struct stream_pool pool;
+	struct host *host;
+	uint32_t hosts, hosts_cap;
+	struct conn *conn;
+	struct flow *flow;
+	uint32_t conns, conns_cap, conns_free, conns_open;
+	struct call *call;
+	uint32_t calls, calls_cap;
+	struct actions out, up;
+	uint32_t *touched; /* flows of the turn whose sender may be owed a DRAINED */
+	uint32_t touched_n, touched_cap;
+	uint8_t *scratch;
+	uint64_t digest_a, digest_b;
+	bool stop, in_step;
+};
+
+static inline uint32_t flow_conn(uint32_t flow) { return flow >> 1; }
+static inline uint32_t flow_side(uint32_t flow) { return flow & 1; } /* of the sender */
+
+/* node.c */
+void node_init(struct sim *sim, uint32_t host);
+void node_free(struct host *h);
+void node_boot(struct sim *sim, uint32_t host);
+void node_down(struct sim *sim, uint32_t host);
+/* Something is ready for the machine: steps now if the CPU is free, else queues. */
+void node_ready(struct sim *sim, uint32_t host, enum ready_kind kind, uint32_t id);
+void node_wake(struct sim *sim, uint32_t host);
+void node_cpu_free(struct sim *sim, uint32_t host);
+bool node_command(struct sim *sim, uint32_t host, const struct event_command *command);
+
+/* net.c */
+uint32_t net_dial(struct sim *sim, uint32_t host, uint64_t token, const struct address *to, uint64_t at);
+void net_queue_event(struct sim *sim, const struct queued *q);
+void net_send(struct sim *sim, uint32_t flow, const uint8_t *head, uint32_t head_n, const struct span *span, uint64_t at);
+void net_close(struct sim *sim, uint32_t conn, uint32_t side, bool abort, uint64_t at);
+void net_start_tls(struct sim *sim, uint32_t conn, uint32_t side, const struct action_tls *tls, uint64_t at);
+void net_read(struct sim *sim, uint32_t flow, uint32_t n);
+void net_taken(struct sim *sim, uint32_t flow); /* the receiver has read */
+/* This end is gone without an event for its machine (crash). */
+void net_end_dead(struct sim *sim, uint32_t conn, uint32_t side, enum sim_crash how);
+void net_over(struct sim *sim, uint32_t conn, uint32_t side); /* the machine got CLOSED */
+void net_arm_arrival(struct sim *sim, uint32_t flow);
+void net_reset_from(struct sim *sim, uint32_t conn, uint32_t side, uint64_t at); /* RST from this side */
+uint32_t net_host_by_ip(const struct sim *sim, const struct address *ip);
+
+#endif

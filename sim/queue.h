@@ -1,0 +1,42 @@
+/* The pending events, in order of (time, order of insertion).
+ *
+ * A radix heap: bucket i holds events whose time first differs in bit i-1 from that of the event last popped. It needs only what
+ * a simulation promises, that time never goes back, and has no width to tune. Events of one time stand in one bucket at every
+ * moment and are moved in order, so equal times leave in the order in which they came. */
+#ifndef SIM_QUEUE_H
+#define SIM_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct queued {
+	uint64_t at;
+	uint32_t kind; /* the owner's */
+	uint32_t id;
+};
+
+enum { QUEUE_BUCKETS = 65 };
+
+struct queue_bucket {
+	struct queued *v;
+	uint32_t n, cap;
+};
+
+struct queue {
+	struct queue_bucket bucket[QUEUE_BUCKETS];
+	uint64_t last;  /* time of the bucket 0 events: nothing may be earlier */
+	uint32_t front; /* next of bucket 0 */
+	uint64_t n;     /* pending */
+	uint64_t used;  /* bit i: bucket i + 1 holds something */
+};
+
+void queue_init(struct queue *q);
+void queue_free(struct queue *q);
+/* at >= the time of the event last popped. */
+void queue_push(struct queue *q, uint64_t at, uint32_t kind, uint32_t id);
+/* The earliest event, taken off; false: none. */
+bool queue_pop(struct queue *q, struct queued *out);
+/* Time of the earliest; UINT64_MAX: none. */
+uint64_t queue_next(struct queue *q);
+
+#endif
