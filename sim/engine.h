@@ -2,7 +2,7 @@
  *
  * sim.c   the run: queue, calls, digest, hosts
  * node.c  a host at work: events into its machine, actions out of it, CPU, crash
- * net.c   connections: SYN to RST, TLS, the two streams of each */
+ * net.c   connections: SYN to RST; net_flow.c their bytes; net_tls.c handshakes */
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H
 
@@ -31,7 +31,6 @@ enum sim_event {
 	QUEUE_RESET,    /* stream: RST reaches its receiver */
 	QUEUE_ROOM,     /* stream: an acknowledgement makes room for what the host holds */
 	QUEUE_STUCK,    /* stream: user timeout of its sender */
-	QUEUE_LOCAL,    /* stream: its sender closed: CLOSED local */
 	QUEUE_CRASH     /* host: the step under way is over */
 };
 
@@ -50,8 +49,7 @@ struct flow {
 	uint64_t rx_token; /* of the receiver's end */
 	uint32_t rx_host, tx_host;
 	uint32_t read_max; /* READ of the receiver's machine */
-	bool arrive_armed : 1, ready : 1, drained_ready : 1, fin_wanted : 1, fin_sent : 1, reset_sent : 1, room_armed : 1, stuck_armed : 1,
-		rx_wants_tls : 1, touched : 1;
+	bool arrive_armed : 1, ready : 1, drained_ready : 1, fin_wanted : 1, fin_sent : 1, room_armed : 1, stuck_armed : 1, touched : 1;
 	/* of the sender's end */
 	uint64_t sent, told; /* bytes of SEND, of DRAINED */
 	uint64_t left;
@@ -69,15 +67,19 @@ struct conn {
 	bool over[2];     /* this end got its CLOSED, or died */
 	bool closing[2];  /* CLOSED is on its way to this end's machine */
 	uint8_t cause[2]; /* of it: enum close_cause */
+	bool in_backlog;  /* counted in the listener's backlog */
+	bool hello_come;  /* the TLS client's first flight */
+	bool tls_wanted;  /* the server has said START_TLS */
 	bool job;         /* its TLS handshake is waiting or being served */
 	uint32_t host[2]; /* 0: dialer, 1: listener */
 	uint64_t token[2];
 	struct address to;
-	const char *server_name, *meta_name; /* while TLS is under way */
-	bool hello_come;
-	uint32_t generation; /* queue events of an earlier use are stale */
-	uint32_t next;       /* free list, or the job queue of a host */
-	uint64_t job_at;     /* virtual service at which the handshake is done */
+	uint64_t dialed_at;
+	const char *server_name; /* the dialer's, while TLS is under way */
+	char *meta_name;         /* a copy of the server's, likewise */
+	uint32_t generation;     /* queue events of an earlier use are stale */
+	uint32_t next;           /* free list, or the job queue of a host */
+	uint64_t job_at;         /* virtual service at which the handshake is done */
 };
 
 struct slot {
@@ -136,6 +138,8 @@ struct sim {
 	struct stream_pool pool;
 	struct host *host;
 	uint32_t hosts, hosts_cap;
+	uint32_t *listen; /* hosts with a listener */
+	uint32_t listens, listens_cap;
 	struct conn *conn;
 	struct flow *flow;
 	uint32_t conns, conns_cap, conns_free, conns_open;
@@ -152,6 +156,18 @@ struct sim {
 static inline uint32_t flow_conn(uint32_t flow) { return flow >> 1; }
 static inline uint32_t flow_side(uint32_t flow) { return flow & 1; } /* of the sender */
 
+static inline uint64_t max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
+/* Queue kinds carry what makes them stale: the connection's generation or the host's boots. */
+static inline uint32_t conn_kind(const struct sim *sim, enum sim_event kind, uint32_t conn)
+{
+	return (uint32_t)kind | sim->conn[conn].generation << 8;
+}
+static inline uint32_t host_kind(const struct sim *sim, enum sim_event kind, uint32_t host) { return (uint32_t)kind | sim->host[host].boots << 8; }
+static inline bool end_gone(const struct sim *sim, uint32_t conn, uint32_t side)
+{
+	return sim->conn[conn].over[side] || sim->conn[conn].closing[side];
+}
+
 /* node.c */
 void node_init(struct sim *sim, uint32_t host);
 void node_free(struct host *h);
@@ -162,20 +178,40 @@ void node_ready(struct sim *sim, uint32_t host, enum ready_kind kind, uint32_t i
 void node_wake(struct sim *sim, uint32_t host);
 void node_cpu_free(struct sim *sim, uint32_t host);
 bool node_command(struct sim *sim, uint32_t host, const struct event_command *command);
+uint32_t node_conn(const struct sim *sim, const struct host *h, uint64_t token, uint32_t *side); /* NONE: over, or never was */
 
-/* net.c */
+/* net.c: connections from SYN to their end */
 uint32_t net_dial(struct sim *sim, uint32_t host, uint64_t token, const struct address *to, uint64_t at);
 void net_queue_event(struct sim *sim, const struct queued *q);
-void net_send(struct sim *sim, uint32_t flow, const uint8_t *head, uint32_t head_n, const struct span *span, uint64_t at);
 void net_close(struct sim *sim, uint32_t conn, uint32_t side, bool abort, uint64_t at);
-void net_start_tls(struct sim *sim, uint32_t conn, uint32_t side, const struct action_tls *tls, uint64_t at);
-void net_read(struct sim *sim, uint32_t flow, uint32_t n);
-void net_taken(struct sim *sim, uint32_t flow); /* the receiver has read */
-/* This end is gone without an event for its machine (crash). */
-void net_end_dead(struct sim *sim, uint32_t conn, uint32_t side, enum sim_crash how);
-void net_over(struct sim *sim, uint32_t conn, uint32_t side); /* the machine got CLOSED */
-void net_arm_arrival(struct sim *sim, uint32_t flow);
+void net_closing(struct sim *sim, uint32_t conn, uint32_t side, enum close_cause cause); /* CLOSED is due at this end, if it has not come */
+void net_leave_backlog(struct sim *sim, uint32_t conn);
+void net_over(struct sim *sim, uint32_t conn, uint32_t side); /* the machine got CLOSED, or never had it */
+void net_settle(struct sim *sim, uint32_t conn);              /* frees it if both ends are over */
+void net_host_down(struct sim *sim, uint32_t host, enum sim_crash how);
+void net_host_back(struct sim *sim, uint32_t host);
 void net_reset_from(struct sim *sim, uint32_t conn, uint32_t side, uint64_t at); /* RST from this side */
-uint32_t net_host_by_ip(const struct sim *sim, const struct address *ip);
+
+/* net_flow.c: bytes */
+void flow_open(struct sim *sim, uint32_t flow, uint32_t tx_host, uint32_t rx_host);
+void flow_free(struct sim *sim, uint32_t flow); /* what was under way is lost */
+void flow_send(struct sim *sim, uint32_t flow, const uint8_t *head, uint32_t head_n, const struct span *span, uint64_t at);
+void flow_finish(struct sim *sim, uint32_t flow, uint64_t at);
+void flow_read(struct sim *sim, uint32_t flow, uint32_t n);
+void flow_taken(struct sim *sim, uint32_t flow); /* the receiver has read */
+void flow_arm_arrival(struct sim *sim, uint32_t flow);
+void flow_arrive(struct sim *sim, uint32_t flow);
+void flow_room(struct sim *sim, uint32_t flow);
+void flow_stuck(struct sim *sim, uint32_t flow);
+void flow_peer_vanished(struct sim *sim, uint32_t flow);
+void flow_peer_back(struct sim *sim, uint32_t flow);
+void flow_each(const struct flow *f, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx);
+
+/* net_tls.c: handshakes */
+void tls_start(struct sim *sim, uint32_t conn, uint32_t side, const struct action_tls *tls, uint64_t at);
+void tls_hello(struct sim *sim, uint32_t conn);
+void tls_jobs(struct sim *sim, uint32_t host);
+void tls_flight(struct sim *sim, uint32_t conn);
+void tls_finished(struct sim *sim, uint32_t conn);
 
 #endif

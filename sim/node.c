@@ -177,7 +177,7 @@ static void arm_free(struct sim *sim, uint32_t host)
 
 	if (h->free_armed) return;
 	h->free_armed = true;
-	queue_push(&sim->queue, h->free_at > sim->now ? h->free_at : sim->now, QUEUE_FREE | h->boots << 8, host);
+	queue_push(&sim->queue, h->free_at > sim->now ? h->free_at : sim->now, host_kind(sim, QUEUE_FREE, host), host);
 }
 
 static bool busy(const struct sim *sim, const struct host *h) { return h->free_at > sim->now || h->ready_n > 0 || sim->in_step; }
@@ -226,7 +226,7 @@ void node_cpu_free(struct sim *sim, uint32_t host)
 
 /* ---- a turn ---- */
 
-static uint32_t conn_of(const struct sim *sim, const struct host *h, uint64_t token, uint32_t *side)
+uint32_t node_conn(const struct sim *sim, const struct host *h, uint64_t token, uint32_t *side)
 {
 	uint32_t slot = token_slot(token), conn;
 
@@ -240,16 +240,16 @@ static uint32_t conn_of(const struct sim *sim, const struct host *h, uint64_t to
 
 static void apply_close(struct sim *sim, uint32_t host, const struct action *x, uint64_t at)
 {
-	uint32_t side, conn = conn_of(sim, &sim->host[host], x->token, &side);
+	uint32_t side, conn = node_conn(sim, &sim->host[host], x->token, &side);
 
 	if (conn != NONE) net_close(sim, conn, side, x->abort, at);
 }
 
 static void apply_read(struct sim *sim, uint32_t host, const struct action *x)
 {
-	uint32_t side, conn = conn_of(sim, &sim->host[host], x->token, &side);
+	uint32_t side, conn = node_conn(sim, &sim->host[host], x->token, &side);
 
-	if (conn != NONE) net_read(sim, 2 * conn + 1 - side, x->read_n);
+	if (conn != NONE) flow_read(sim, 2 * conn + 1 - side, x->read_n);
 }
 
 static void apply_dial(struct sim *sim, uint32_t host, const struct action *x, uint64_t at)
@@ -262,17 +262,17 @@ static void apply_dial(struct sim *sim, uint32_t host, const struct action *x, u
 
 static void apply_tls(struct sim *sim, uint32_t host, const struct action *x, uint64_t at)
 {
-	uint32_t side, conn = conn_of(sim, &sim->host[host], x->token, &side);
+	uint32_t side, conn = node_conn(sim, &sim->host[host], x->token, &side);
 
-	if (conn != NONE) net_start_tls(sim, conn, side, &x->tls, at);
+	if (conn != NONE) tls_start(sim, conn, side, &x->tls, at);
 }
 
 static inline void apply_send(struct sim *sim, uint32_t host, const struct action *x, uint64_t at)
 {
-	uint32_t side, conn = conn_of(sim, &sim->host[host], x->token, &side);
+	uint32_t side, conn = node_conn(sim, &sim->host[host], x->token, &side);
 
 	if (conn == NONE || sim->conn[conn].closing[side]) return; /* its CLOSED is on its way */
-	net_send(sim, 2 * conn + side, action_head(&sim->out, x), x->head_n, &x->span, at);
+	flow_send(sim, 2 * conn + side, action_head(&sim->out, x), x->head_n, &x->span, at);
 }
 
 static void apply(struct sim *sim, uint32_t host, uint64_t at)
@@ -303,7 +303,7 @@ static void arm_wake(struct sim *sim, uint32_t host)
 	if (at < sim->now) at = sim->now;
 	if (at >= h->wake_at) return;
 	h->wake_at = at;
-	queue_push(&sim->queue, at, QUEUE_WAKE | h->boots << 8, host);
+	queue_push(&sim->queue, at, host_kind(sim, QUEUE_WAKE, host), host);
 }
 
 static void step(struct sim *sim, uint32_t host, struct event *e)
@@ -369,7 +369,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 	if (sim->conn[conn].over[rx] || sim->conn[conn].closing[rx] || f->read_max == 0) return;
 	p = stream_peek(&f->stream, sim->now, &n);
 	if (n == 0) {
-		net_arm_arrival(sim, id);
+		flow_arm_arrival(sim, id);
 		return;
 	}
 	if (n > f->read_max) n = f->read_max;
@@ -384,7 +384,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 		turn(sim, host, &e);
 		stream_take(&sim->flow[id].stream, &sim->pool, sim->now, n, back);
 	}
-	net_taken(sim, id);
+	flow_taken(sim, id);
 }
 
 static void run_drained(struct sim *sim, uint32_t host, uint32_t id)
@@ -409,7 +409,8 @@ static uint32_t slot_take(struct host *h)
 	}
 	if (h->slots == 0) h->slots = 1; /* slot 0 is the listener's */
 	slot = h->slots++;
-	if ((slot & (slot - 1)) == 0 || h->slot == NULL) h->slot = mem_grow(h->slot, (uint64_t)slot * 2 * sizeof *h->slot);
+	if ((slot & (slot - 1)) == 0) h->slot = mem_grow(h->slot, (uint64_t)slot * 2 * sizeof *h->slot);
+	h->slot[0].conn = NONE;
 	h->slot[slot].generation = 0;
 	return slot;
 }
@@ -425,6 +426,7 @@ static void run_accepted(struct sim *sim, uint32_t host, uint32_t conn)
 	h->slot[slot].generation++;
 	h->slot[slot].conn = conn;
 	h->open++;
+	net_leave_backlog(sim, conn);
 	accepted.remote.port = (uint16_t)(1024 + conn % 60000);
 	c->token[1] = e.token = token_make(slot, h->slot[slot].generation);
 	sim->flow[2 * conn].rx_token = e.token;
@@ -462,6 +464,7 @@ static void run_closed(struct sim *sim, uint32_t host, uint32_t conn, uint32_t s
 	struct conn *c = &sim->conn[conn];
 	struct event e = { .kind = EVENT_CLOSED, .token = c->token[side], .closed = { (enum close_cause)c->cause[side] } };
 
+	if (side == 0) sim->host[host].dial[token_slot(e.token)] = NONE; /* the machine may use its slot again at once */
 	turn(sim, host, &e);
 	if (sim->hooks.ended != NULL) sim->hooks.ended(sim->hooks.ctx, host, e.token);
 	net_over(sim, conn, side);

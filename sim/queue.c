@@ -40,17 +40,18 @@ void queue_push(struct queue *q, uint64_t at, uint32_t kind, uint32_t id)
 	q->n++;
 }
 
-/* Bucket 0 is used up: the lowest other one is spread around its smallest time. */
-static bool refill(struct queue *q)
+/* Bucket 0 is used up: the lowest other one is spread around its smallest time, unless that is later than `until`. */
+static bool refill(struct queue *q, uint64_t until)
 {
 	struct queue_bucket *b, taken;
 	uint64_t min = UINT64_MAX;
 
-	q->bucket[0].n = q->front = 0;
 	if (q->used == 0) return false;
 	b = &q->bucket[__builtin_ctzll(q->used) + 1];
 	for (uint32_t k = 0; k < b->n; k++)
 		if (b->v[k].at < min) min = b->v[k].at;
+	if (min > until) return false;
+	q->bucket[0].n = q->front = 0;
 	taken = *b;
 	b->n = 0;
 	q->used &= q->used - 1;
@@ -59,17 +60,11 @@ static bool refill(struct queue *q)
 	return true;
 }
 
-bool queue_pop(struct queue *q, struct queued *out)
+bool queue_pop(struct queue *q, uint64_t until, struct queued *out)
 {
-	if (q->front == q->bucket[0].n && !refill(q)) return false;
+	if (q->front == q->bucket[0].n ? !refill(q, until) : q->last > until) return false;
 	*out = q->bucket[0].v[q->front++];
 	assert(out->at == q->last && q->n > 0);
 	q->n--;
 	return true;
-}
-
-uint64_t queue_next(struct queue *q)
-{
-	if (q->front == q->bucket[0].n && !refill(q)) return UINT64_MAX;
-	return q->last;
 }

@@ -34,9 +34,7 @@ void queue_init(struct queue *q);
 void queue_free(struct queue *q);
 /* at >= the time of the event last popped. */
 void queue_push(struct queue *q, uint64_t at, uint32_t kind, uint32_t id);
-/* The earliest event, taken off; false: none. */
-bool queue_pop(struct queue *q, struct queued *out);
-/* Time of the earliest; UINT64_MAX: none. */
-uint64_t queue_next(struct queue *q);
+/* The earliest event at or before `until`, taken off; false: none. */
+bool queue_pop(struct queue *q, uint64_t until, struct queued *out);
 
 #endif

@@ -59,8 +59,9 @@ struct sim_hooks {
 	void (*note)(void *ctx, uint32_t host, const struct note *note);
 	/* Before each step, with the event as the machine sees it. For full traces. `content` is what the digest took of its bytes. */
 	void (*event)(void *ctx, uint32_t host, const struct event *e, uint64_t content);
-	/* A direction of a connection ended with these bytes unread; called once for each arrival. */
+	/* A direction of a connection ended with these bytes unread; called for each arrival, in order, then for what was refused. */
 	void (*lost)(void *ctx, uint32_t from, uint32_t to, const uint8_t *p, uint32_t n);
+	void (*down)(void *ctx, uint32_t host); /* a crash took effect */
 	/* A connection is over at this end: one call an end. */
 	void (*ended)(void *ctx, uint32_t host, uint64_t token);
 };
@@ -107,8 +108,13 @@ struct sim_digest sim_digest(const struct sim *sim);
 
 /* The truth about a connection: its other end. False: it is over, or there is none (yet). A silent host still has its ends. */
 bool sim_peer_of(const struct sim *sim, uint32_t host, uint64_t token, uint32_t *peer_host, uint64_t *peer_token);
-/* Calls fn for the unread bytes of all streams, by connection. */
-void sim_streams_each(const struct sim *sim, void (*fn)(void *ctx, uint32_t from, uint32_t to, const uint8_t *p, uint32_t n), void *ctx);
+/* The unread bytes of all streams, in the order of connections: begin, then bytes in pieces. */
+struct sim_stream_visit {
+	void (*begin)(void *ctx, uint32_t from, uint32_t to);
+	void (*bytes)(void *ctx, const uint8_t *p, uint32_t n);
+	void *ctx;
+};
+void sim_streams_each(const struct sim *sim, const struct sim_stream_visit *visit);
 uint32_t sim_connections(const struct sim *sim); /* that are not over */
 
 /* A host's CPU since boot. */

@@ -1,0 +1,198 @@
+/* The run: the queue, the owner's calls, hosts that come and go. */
+#include "engine.h"
+
+#include "../ref/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct sim *sim_new(uint64_t seed, const struct sim_hooks *hooks, struct key_cache *keys)
+{
+	struct sim *sim = mem_zero(1, sizeof *sim);
+
+	sim->seed = seed;
+	sim->hooks = *hooks;
+	sim->keys = keys;
+	sim->conns_free = NONE;
+	sim->digest_a = seed ^ UINT64_C(0x243f6a8885a308d3);
+	sim->digest_b = UINT64_C(0x13198a2e03707344);
+	sim->scratch = mem_alloc(SIM_TURN_MAX);
+	queue_init(&sim->queue);
+	actions_init(&sim->out);
+	actions_init(&sim->up);
+	return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+	if (sim == NULL) return;
+	sim->hooks.lost = NULL;
+	for (uint32_t i = 0; i < sim->conns; i++) {
+		if (sim->conn[i].phase == CONN_FREE) continue;
+		flow_free(sim, 2 * i);
+		flow_free(sim, 2 * i + 1);
+		free(sim->conn[i].meta_name);
+	}
+	for (uint32_t i = 0; i < sim->hosts; i++) node_free(&sim->host[i]);
+	stream_pool_free(&sim->pool);
+	queue_free(&sim->queue);
+	actions_free(&sim->out);
+	actions_free(&sim->up);
+	free(sim->conn);
+	free(sim->flow);
+	free(sim->host);
+	free(sim->listen);
+	free(sim->call);
+	free(sim->touched);
+	free(sim->scratch);
+	free(sim);
+}
+
+/* ---- hosts ---- */
+
+uint32_t sim_host_add(struct sim *sim, const struct sim_host_config *config)
+{
+	uint32_t host = sim->hosts;
+
+	assert(config->window > 0 && config->slots > 0 && config->fds > 0);
+	MEM_ROOM(sim->host, sim->hosts, sim->hosts_cap);
+	sim->hosts++;
+	sim->host[host] = (struct host){ .config = *config };
+	node_init(sim, host);
+	if (config->listener.port != 0) {
+		MEM_ROOM(sim->listen, sim->listens, sim->listens_cap);
+		sim->listen[sim->listens++] = host;
+	}
+	return host;
+}
+
+uint32_t sim_hosts(const struct sim *sim) { return sim->hosts; }
+const char *sim_host_name(const struct sim *sim, uint32_t host) { return sim->host[host].config.name; }
+struct machine *sim_machine(const struct sim *sim, uint32_t host) { return sim->host[host].machine; }
+bool sim_host_up(const struct sim *sim, uint32_t host) { return sim->host[host].machine != NULL; }
+
+void sim_boot(struct sim *sim, uint32_t host)
+{
+	bool again = sim->host[host].boots > 0;
+
+	assert(!sim->in_step && sim->host[host].machine == NULL);
+	node_boot(sim, host);
+	if (again) net_host_back(sim, host);
+}
+
+static void crash_now(struct sim *sim, uint32_t host)
+{
+	struct host *h = &sim->host[host];
+
+	net_host_down(sim, host, h->crash);
+	node_down(sim, host);
+	h->silent = h->crash == SIM_CRASH_SILENT;
+	if (sim->hooks.down != NULL) sim->hooks.down(sim->hooks.ctx, host);
+}
+
+void sim_crash(struct sim *sim, uint32_t host, enum sim_crash how)
+{
+	struct host *h = &sim->host[host];
+
+	assert(!sim->in_step && h->machine != NULL);
+	h->crash = how;
+	if (h->free_at <= sim->now)
+		crash_now(sim, host);
+	else
+		queue_push(&sim->queue, h->free_at, host_kind(sim, QUEUE_CRASH, host), host);
+}
+
+bool sim_command(struct sim *sim, uint32_t host, const struct event_command *command) { return node_command(sim, host, command); }
+
+/* ---- calls ---- */
+
+uint32_t sim_call_add(struct sim *sim, void (*fn)(void *ctx, uint32_t arg), void *ctx, uint32_t arg)
+{
+	MEM_ROOM(sim->call, sim->calls, sim->calls_cap);
+	sim->call[sim->calls] = (struct call){ fn, ctx, arg };
+	return sim->calls++;
+}
+
+void sim_call_at(struct sim *sim, uint32_t call, uint64_t at) { queue_push(&sim->queue, max_u64(at, sim->now), QUEUE_CALL, call); }
+
+/* ---- the run ---- */
+
+static void host_event(struct sim *sim, const struct queued *q)
+{
+	if ((sim->host[q->id].boots & 0xffffff) != q->kind >> 8 || sim->host[q->id].machine == NULL) return;
+	switch ((enum sim_event)(q->kind & 0xff)) {
+	case QUEUE_WAKE: node_wake(sim, q->id); break;
+	case QUEUE_FREE: node_cpu_free(sim, q->id); break;
+	case QUEUE_JOBS: tls_jobs(sim, q->id); break;
+	case QUEUE_CRASH: crash_now(sim, q->id); break;
+	default: assert(false && "not an event of a host");
+	}
+}
+
+static void happen(struct sim *sim, const struct queued *q)
+{
+	switch ((enum sim_event)(q->kind & 0xff)) {
+	case QUEUE_CALL: {
+		struct call call = sim->call[q->id];
+		call.fn(call.ctx, call.arg);
+		break;
+	}
+	case QUEUE_WAKE:
+	case QUEUE_FREE:
+	case QUEUE_JOBS:
+	case QUEUE_CRASH: host_event(sim, q); break;
+	default: net_queue_event(sim, q); break;
+	}
+}
+
+void sim_run(struct sim *sim, uint64_t until)
+{
+	struct queued q;
+
+	assert(until >= sim->now);
+	sim->stop = false;
+	while (!sim->stop && queue_pop(&sim->queue, until, &q)) {
+		assert(q.at >= sim->now);
+		sim->now = q.at;
+		happen(sim, &q);
+	}
+	if (!sim->stop) sim->now = until;
+}
+
+void sim_stop(struct sim *sim) { sim->stop = true; }
+uint64_t sim_now(const struct sim *sim) { return sim->now; }
+uint64_t sim_events(const struct sim *sim) { return sim->events; }
+struct sim_digest sim_digest(const struct sim *sim) { return (struct sim_digest){ sim->digest_a, sim->digest_b }; }
+
+/* ---- the truth ---- */
+
+bool sim_peer_of(const struct sim *sim, uint32_t host, uint64_t token, uint32_t *peer_host, uint64_t *peer_token)
+{
+	uint32_t side, conn = node_conn(sim, &sim->host[host], token, &side);
+
+	if (conn == NONE || sim->conn[conn].over[1 - side] || sim->conn[conn].token[1 - side] == TOKEN_NONE) return false;
+	*peer_host = sim->conn[conn].host[1 - side];
+	*peer_token = sim->conn[conn].token[1 - side];
+	return true;
+}
+
+void sim_streams_each(const struct sim *sim, const struct sim_stream_visit *visit)
+{
+	for (uint32_t flow = 0; flow < 2 * sim->conns; flow++) {
+		const struct flow *f = &sim->flow[flow];
+		if (sim->conn[flow_conn(flow)].phase == CONN_FREE) continue;
+		visit->begin(visit->ctx, f->tx_host, f->rx_host);
+		flow_each(f, visit->bytes, visit->ctx);
+	}
+}
+
+uint32_t sim_connections(const struct sim *sim) { return sim->conns_open; }
+
+struct sim_cpu sim_cpu(const struct sim *sim, uint32_t host)
+{
+	const struct host *h = &sim->host[host];
+
+	return (struct sim_cpu){
+		.busy_ns = h->busy_ns, .handshake_ns = h->job_ns, .handshakes = h->jobs, .ready = h->ready_n, .free_at = h->free_at
+	};
+}
