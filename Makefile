@@ -98,7 +98,7 @@ $(BUILD)/derp-%: $(BUILD)/obj/ref/%_main.o $(OS_LIBS)
 	$(link)
 $(BUILD)/derpreport: $(BUILD)/obj/reports/report_main.o $(SIM_LIBS)
 	$(link)
-$(BUILD)/tests/%: LDLIBS += -lcmocka
+$(BUILD)/tests/%: LDLIBS += -lcmocka -lm
 $(BUILD)/tests/ref/os_%: $(BUILD)/obj/ref/os_%.o $(OS_LIBS)
 	$(link)
 $(BUILD)/tests/ref/%: $(BUILD)/obj/ref/%.o $(REF_LIBS)

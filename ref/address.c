@@ -95,9 +95,9 @@ bool address_parse(const char *text, size_t n, struct address *out)
 	struct address a = { 0 };
 	uint32_t port;
 
-	while (colon > text && *colon != ':') colon--;
-	if (colon <= text || colon == end) return false;
-	p = colon + 1;
+	while (colon > text && colon[-1] != ':') colon--;
+	if (colon - text < 2) return false;
+	p = colon--;
 	if (!decimal(&p, end, 65535, &port) || p != end) return false;
 	if (*text == '[' && colon[-1] == ']' ? !address_ip_parse(text + 1, (size_t)(colon - text - 2), &a) || address_is_v4(&a)
 	                                     : !address_ip_parse(text, (size_t)(colon - text), &a) || !address_is_v4(&a))

@@ -181,8 +181,19 @@ static void drop_forwards(struct client *c)
 	}
 }
 
-static void forget_stream(struct client *c)
+void client_cut(const struct client *c, uint64_t now, uint64_t token, const uint8_t *p, size_t n)
 {
+	struct note note = { .kind = NOTE_CUT, .now = now, .token = token, .p = p, .n = (uint32_t)n };
+
+	if (n > 0 && c->env.tracer != NULL) c->env.tracer->note(c->env.tracer, &note);
+}
+
+static void forget_stream(struct client *c, uint64_t now)
+{
+	uint32_t n;
+	const uint8_t *partial = frame_reader_partial(&c->reader, &n);
+
+	client_cut(c, now, c->conn, partial, n);
 	c->out.unacked = c->out.left = c->out.progress = 0;
 	frame_reader_free(&c->reader);
 	if (c->http != NULL) http_reader_free(c->http);
@@ -201,7 +212,7 @@ void client_end(struct client *c, uint64_t now, enum client_end why, bool stream
 
 	client_dials_cancel(c);
 	if (token != TOKEN_NONE && !stream_gone) actions_close(c->out_now, token, why != CLIENT_END_LEFT);
-	forget_stream(c);
+	forget_stream(c, now);
 	drop_forwards(c);
 	c->failures++;
 	delay = why == CLIENT_END_LEFT ? TIME_NEVER : why == CLIENT_END_RETURN || why == CLIENT_END_REGION ? 0 : retry_delay(c);
@@ -315,10 +326,11 @@ static void change_region(struct client *c, uint64_t now, const struct event_com
 	config.plain = !c->region->tls;
 	region = client_region_parse(&config, error);
 	assert(region != NULL); /* the owner has checked it */
-	if (m->flag && c->state != CLIENT_IDLE && c->state != CLIENT_WAITING) client_end(c, now, CLIENT_END_REGION, false); /* CLI-038 */
-	client_dials_cancel(c);
+	/* CLI-038; an attempt under way points into the old region and starts anew. */
+	if (c->state != CLIENT_IDLE && c->state != CLIENT_WAITING && (m->flag || !can_send(c))) client_end(c, now, CLIENT_END_REGION, false);
 	free(c->region);
 	c->region = region; /* CLI-017 */
+	if (c->node >= region->nodes) c->node = 0;
 }
 
 static void set_home(struct client *c, bool home)
@@ -503,6 +515,15 @@ uint64_t client_generation(const struct client *c) { return c->generation; }
 const uint8_t *client_public_key(const struct client *c) { return c->public_key.b; }
 const uint8_t *client_server_key(const struct client *c) { return c->server_known ? c->server_key.b : NULL; }
 uint64_t client_packets_queued(const struct client *c) { return outbox_queued(&c->out, OUTBOX_OTHER); }
+
+void client_holds(const struct client *c, const struct machine_holds *visit)
+{
+	uint32_t n;
+	const uint8_t *p = frame_reader_partial(&c->reader, &n);
+
+	outbox_each(&c->out, visit->queued, visit->ctx);
+	if (n > 0) visit->partial(visit->ctx, c->conn, p, n);
+}
 
 uint64_t client_memory(const struct client *c)
 {

@@ -80,6 +80,7 @@ uint64_t client_generation(const struct client *client); /* successful logins so
 const uint8_t *client_public_key(const struct client *client);
 const uint8_t *client_server_key(const struct client *client); /* of the relay in use, or NULL before it is known */
 uint64_t client_packets_queued(const struct client *client);
+void client_holds(const struct client *client, const struct machine_holds *visit);
 uint64_t client_memory(const struct client *client);
 
 #endif

@@ -98,6 +98,7 @@ void client_move(struct client *c, uint64_t now, enum client_state to);
 /* The connection or attempt is over: closes what is open, plans the next attempt by the retry policy, tells the owner. */
 void client_end(struct client *c, uint64_t now, enum client_end why, bool stream_gone);
 void client_send_bytes(struct client *c, const void *p, uint32_t n);
+void client_cut(const struct client *c, uint64_t now, uint64_t token, const uint8_t *p, size_t n); /* notes bytes that are of no use */
 void client_pump(struct client *c, uint64_t now); /* queued packets go out while the transport takes them */
 uint64_t client_token_new(struct client *c);      /* TOKEN_NONE: all slots are busy */
 

@@ -80,13 +80,23 @@ static void add_node(struct builder *b, struct client_node *node, const struct d
 	node->http_host_at = add_text(b, host, strlen(host));
 }
 
+/* Both names go into the request's head: short enough for it, and nothing that would end a line. */
+static bool name_fits(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f) return false;
+	return n <= 255;
+}
+
 static bool region_fits(const struct derp_region *from, char error[200])
 {
 	size_t bytes = 64;
 
 	for (uint32_t i = 0; i < from->nodes; i++) {
-		if (strlen(from->node[i].host_name) > 255) {
-			snprintf(error, 200, "region=: node %u has a host name of more than 255 characters", i);
+		if (!name_fits(from->node[i].name) || !name_fits(from->node[i].host_name)) {
+			snprintf(error, 200, "region=: node %u: expected Name and HostName of at most 255 characters without blanks", i);
 			return false;
 		}
 		bytes += strlen(from->node[i].name) + 2 * strlen(from->node[i].host_name) + 16;
@@ -142,6 +152,7 @@ static bool url_port(const char *p, const char *end, struct url *u)
 static bool url_parse(const char *p, size_t n, struct url *u)
 {
 	const char *end = p + n, *slash, *stop;
+	struct address ip;
 
 	*u = (struct url){ 0 };
 	if (n > 8 && memcmp(p, "https://", 8) == 0)
@@ -154,18 +165,19 @@ static bool url_parse(const char *p, size_t n, struct url *u)
 	stop = slash == NULL ? end : slash;
 	u->authority = p, u->authority_n = (size_t)(stop - p);
 	u->path = slash, u->path_n = slash == NULL ? 0 : (size_t)(end - slash);
+	if (u->authority_n > 300 || u->path_n >= 1024) return false; /* the request's head must fit */
+	for (const char *c = p; c < end; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f) return false;
 	if (*p == '[') {
 		const char *bracket = memchr(p, ']', (size_t)(stop - p));
 		if (bracket == NULL) return false;
 		u->host = p + 1, u->host_n = (size_t)(bracket - p - 1);
-		return u->host_n > 0 && url_port(bracket + 1, stop, u);
+		return address_ip_parse(u->host, u->host_n, &ip) && !address_is_v4(&ip) && url_port(bracket + 1, stop, u);
 	}
 	u->host = p;
 	while (p < stop && *p != ':') p++;
 	u->host_n = (size_t)(p - u->host);
-	for (const char *c = u->host; c < p; c++)
-		if ((unsigned char)*c <= ' ' || *c == '@') return false;
-	return u->host_n > 0 && u->host_n < 256 && u->path_n < 1024 && url_port(p, stop, u);
+	return u->host_n > 0 && u->host_n < 256 && memchr(u->host, '@', u->host_n) == NULL && url_port(p, stop, u);
 }
 
 static struct client_region *region_from_url(const struct client_config *config, char error[200])

@@ -209,12 +209,19 @@ static void on_server_info(struct client *c, uint64_t now, const struct frame *f
 	actions_deliver(c->up_now, DELIVER_READY, c->conn)->deliver.a = c->generation;
 }
 
+/* Bytes of a frame for the owner. A gathered frame's packet is held until the owner has read: the reader drops it with the next one. */
+static struct span span_of(const struct frame *f, uint32_t at, uint32_t n)
+{
+	assert(at <= f->n && n <= f->n - at);
+	return (struct span){ .p = f->payload + at, .n = n, .owner = f->owner != NULL ? packet_hold(f->owner) : NULL };
+}
+
 static void on_peer_present(struct client *c, const struct frame *f)
 {
 	struct action *x = actions_deliver(c->up_now, DELIVER_PEER_PRESENT, c->conn);
 
 	x->deliver.key = f->payload;
-	x->span = (struct span){ .p = f->payload + FRAME_KEY, .n = f->n - FRAME_KEY }; /* IP and port as they came, if they came (PGR-018) */
+	x->span = span_of(f, FRAME_KEY, f->n - FRAME_KEY); /* IP and port as they came, if they came (PGR-018) */
 	if (f->n >= FRAME_PRESENT_SIZE) x->deliver.a = f->payload[FRAME_PRESENT_SIZE - 1];
 }
 
@@ -224,7 +231,7 @@ static void on_ping(struct client *c, const struct frame *f)
 
 	client_send_bytes(c, pong, frame_pong(pong, f->payload)); /* CLI-010 */
 	c->out_now->work[WORK_FRAMES_OUT]++;
-	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = (struct span){ .p = f->payload, .n = FRAME_PING_SIZE };
+	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = span_of(f, 0, FRAME_PING_SIZE);
 }
 
 static void on_packet(struct client *c, const struct frame *f)
@@ -232,7 +239,7 @@ static void on_packet(struct client *c, const struct frame *f)
 	struct action *x = actions_deliver(c->up_now, DELIVER_PACKET, c->conn);
 
 	x->deliver.key = f->payload;
-	x->span = (struct span){ .p = f->payload + FRAME_KEY, .n = f->n - FRAME_KEY, .owner = f->owner ? packet_hold(f->owner) : NULL };
+	x->span = span_of(f, FRAME_KEY, f->n - FRAME_KEY);
 }
 
 static void on_gone(struct client *c, const struct frame *f)
@@ -240,12 +247,13 @@ static void on_gone(struct client *c, const struct frame *f)
 	struct action *x = actions_deliver(c->up_now, DELIVER_PEER_GONE, c->conn);
 
 	x->deliver.key = f->payload;
+	x->span = span_of(f, FRAME_KEY, 0);                                          /* keeps the key */
 	x->deliver.a = f->n > FRAME_KEY ? f->payload[FRAME_KEY] : GONE_DISCONNECTED; /* PGR-001 */
 }
 
 static void deliver_span(struct client *c, enum deliver_kind what, const struct frame *f, uint32_t n)
 {
-	actions_deliver(c->up_now, what, c->conn)->span = (struct span){ .p = f->payload, .n = n };
+	actions_deliver(c->up_now, what, c->conn)->span = span_of(f, 0, n);
 }
 
 static void dispatch(struct client *c, uint64_t now, const struct frame *f)
@@ -272,12 +280,12 @@ static void dispatch(struct client *c, uint64_t now, const struct frame *f)
 	}
 }
 
-static void steady_bytes(struct client *c, uint64_t now, const uint8_t *p, size_t n)
+static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t *n)
 {
 	struct frame f;
 
 	while (c->conn != TOKEN_NONE) {
-		switch (frame_read(&c->reader, &p, &n, &f)) {
+		switch (frame_read(&c->reader, p, n, &f)) {
 		case FRAME_MORE: return;
 		case FRAME_HEADER_READ:
 			if (f.verdict == FRAME_BAD) fail(c, now, CLIENT_END_PROTOCOL); /* FRM-006 */
@@ -296,9 +304,13 @@ void client_bytes(struct client *c, const struct event *e)
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
-	if (e->token != c->conn) return;
+	if (e->token != c->conn) {
+		client_cut(c, e->now, e->token, p, n);
+		return;
+	}
 	c->out_now->work[WORK_BYTES_IN] += n;
 	if (c->state == CLIENT_HTTP && !http_bytes(c, e->now, &p, &n)) return;
 	if (c->state == CLIENT_LOGIN && !server_key_bytes(c, e->now, &p, &n)) return;
-	if (c->state == CLIENT_SENT || c->state == CLIENT_READY) steady_bytes(c, e->now, p, n);
+	if (c->state == CLIENT_SENT || c->state == CLIENT_READY) steady_bytes(c, e->now, &p, &n);
+	if (e->token != c->conn) client_cut(c, e->now, e->token, p, n);
 }

@@ -187,6 +187,12 @@ enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *
 
 bool frame_reader_at_boundary(const struct frame_reader *r) { return !r->announced; }
 
+const uint8_t *frame_reader_partial(const struct frame_reader *r, uint32_t *n)
+{
+	*n = r->gather == NULL ? 0 : r->have;
+	return r->gather == NULL ? NULL : r->gather->bytes;
+}
+
 uint32_t frame_reader_memory(const struct frame_reader *r) { return r->gather == NULL ? 0 : (uint32_t)sizeof *r->gather + r->gather->n; }
 
 /* ---- writing ---- */

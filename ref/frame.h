@@ -124,6 +124,8 @@ void frame_reader_role(struct frame_reader *r, enum frame_role role);
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out);
 /* Is the stream between two frames, or inside a header? Ends there are quiet (FRM-016). */
 bool frame_reader_at_boundary(const struct frame_reader *r);
+/* The gathered part of the frame under way; *n is 0 if there is none. */
+const uint8_t *frame_reader_partial(const struct frame_reader *r, uint32_t *n);
 /* Bytes of memory the reader holds now. */
 uint32_t frame_reader_memory(const struct frame_reader *r);
 

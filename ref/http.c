@@ -133,7 +133,7 @@ enum http_result http_read(struct http_reader *r, const uint8_t **p, size_t *n, 
 		uint32_t look = *n < HTTP_HEAD_MAX ? (uint32_t)*n : HTTP_HEAD_MAX;
 		const uint8_t *start = *p;
 		end = head_end(start, look, 0);
-		if (end == 0) return hold(r, p, n);
+		if (end == 0) return *n >= HTTP_HEAD_MAX ? HTTP_TOO_LONG : hold(r, p, n);
 		*p += end, *n -= end;
 		return parse(start, end, r->response, head);
 	}

@@ -43,7 +43,7 @@ const char *deliver_kind_name(enum deliver_kind what)
 const char *note_kind_name(enum note_kind kind)
 {
 	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready",      "leave",         "drop", "forward",
-		                                      "watcher",  "mesh",  "forwarder",    "queue-full", "write-timeout", "state" };
+		                                      "watcher",  "mesh",  "forwarder",    "queue-full", "write-timeout", "cut",  "state" };
 	return NAME_OF(name, kind);
 }
 

@@ -370,6 +370,7 @@ enum note_kind {
 	NOTE_FORWARDER,    /* relay: key is (b = 1) or is no longer (b = 0) known through link a */
 	NOTE_QUEUE_FULL,   /* relay, client: a queue of 32 overflowed. key2 = destination */
 	NOTE_WRITE_TIMEOUT,
+	NOTE_CUT,   /* relay, client: p,n will never be whole frames: the connection ended inside a frame, or they came behind its end */
 	NOTE_STATE, /* client: a = new enum client_state, b = old */
 	NOTE_KINDS
 };
@@ -400,6 +401,13 @@ struct note {
 /* Given at init and outliving the machine; note() must not touch the machine. */
 struct tracer {
 	void (*note)(struct tracer *t, const struct note *note);
+};
+
+/* What a machine holds: whole packets in its queues, and what it has read of frames that are not whole yet. For a host that counts. */
+struct machine_holds {
+	void (*queued)(void *ctx, const uint8_t *p, uint32_t n);
+	void (*partial)(void *ctx, uint64_t token, const uint8_t *p, uint32_t n);
+	void *ctx;
 };
 
 const char *note_kind_name(enum note_kind kind);

@@ -29,7 +29,7 @@ void outbox_drained(struct outbox *o, uint64_t now, const struct event_drained *
 {
 	assert(drained->n <= o->unacked);
 	o->unacked -= drained->n;
-	if (drained->left != o->left) o->progress = now; /* SRV-019: a fresh deadline with each progress */
+	if (drained->n != 0 || o->left == 0) o->progress = now; /* SRV-019: a fresh deadline with each progress, also if as much came behind */
 	o->left = drained->left;
 }
 
@@ -75,6 +75,17 @@ bool outbox_take(struct outbox *o, enum outbox_kind kind, struct outbox_entry *o
 		o->queue[kind] = NULL;
 	}
 	return true;
+}
+
+void outbox_each(const struct outbox *o, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx)
+{
+	for (int kind = 0; kind < OUTBOX_KINDS; kind++) {
+		const struct outbox_queue *q = o->queue[kind];
+		for (uint32_t i = 0; q != NULL && i < q->n; i++) {
+			const struct outbox_entry *e = &q->v[(q->head + i) & (q->cap - 1)];
+			fn(ctx, e->p, e->n);
+		}
+	}
 }
 
 uint64_t outbox_deadline(const struct outbox *o, const struct outbox_limits *l)

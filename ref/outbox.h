@@ -51,6 +51,8 @@ bool outbox_push(struct outbox *o, const struct outbox_limits *l, enum outbox_ki
                  struct outbox_entry *dropped);
 /* The oldest entry of a queue; the caller owns its count. False: empty. */
 bool outbox_take(struct outbox *o, enum outbox_kind kind, struct outbox_entry *out);
+/* Calls fn for what is queued, disco first, in order. */
+void outbox_each(const struct outbox *o, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx);
 /* When the write deadline strikes; TIME_NEVER while nothing is refused. */
 uint64_t outbox_deadline(const struct outbox *o, const struct outbox_limits *l);
 uint32_t outbox_memory(const struct outbox *o);

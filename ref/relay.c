@@ -283,6 +283,20 @@ uint64_t relay_packets_queued(const struct relay *r)
 	return n;
 }
 
+void relay_holds(const struct relay *r, const struct machine_holds *visit)
+{
+	for (uint32_t i = 0; i < r->chunks; i++) {
+		for (uint32_t k = 0; r->chunk[i] != NULL && k < CHUNK; k++) {
+			const struct session *s = &r->chunk[i][k];
+			uint32_t n;
+			const uint8_t *p = s->token == TOKEN_NONE ? NULL : frame_reader_partial(&s->reader, &n);
+			outbox_each(&s->out, visit->queued, visit->ctx);
+			if (p != NULL && n > 0) visit->partial(visit->ctx, s->token, p, n);
+		}
+	}
+	for (uint32_t i = 0; i < r->links; i++) client_holds(mesh_client(r->link[i].mesh), visit);
+}
+
 uint32_t relay_mesh_links(const struct relay *r)
 {
 	uint32_t n = 0;

@@ -68,6 +68,7 @@ struct relay_session_view {
 bool relay_session(const struct relay *relay, uint64_t token, struct relay_session_view *out);
 /* Packets that the relay holds in queues now, those of its mesh links included. */
 uint64_t relay_packets_queued(const struct relay *relay);
+void relay_holds(const struct relay *relay, const struct machine_holds *visit);
 uint32_t relay_regular_clients(const struct relay *relay); /* registered connections without mesh privilege */
 uint32_t relay_mesh_links(const struct relay *relay);      /* links configured, without those to itself */
 uint32_t relay_mesh_links_up(const struct relay *relay);   /* of these: logged in and subscribed */

@@ -28,9 +28,9 @@ void route_drop(struct relay *r, uint64_t now, uint64_t token, const uint8_t *sr
 
 /* ---- writing ---- */
 
-static void count_sent(struct relay *r, struct session *to, uint32_t n, struct actions *out)
+static void count_sent(struct relay *r, struct session *to, uint32_t head_n, uint32_t n, struct actions *out)
 {
-	outbox_sent(&to->out, FRAME_HEADER + FRAME_KEY + n);
+	outbox_sent(&to->out, head_n + n);
 	r->count.packets_sent++; /* SRV-021 */
 	r->count.bytes_sent += n;
 	out->work[WORK_FRAMES_OUT]++;
@@ -39,12 +39,19 @@ static void count_sent(struct relay *r, struct session *to, uint32_t n, struct a
 
 static void write_parcel(struct relay *r, struct session *to, const struct parcel *x, struct actions *out)
 {
-	frame_recv_head(actions_send(out, to->token, FRAME_HEADER + FRAME_KEY), x->src, x->n); /* SRV-018 */
+	bool nameless = key_is_zero(x->src); /* the original's old form of the frame (FRM-019); ours lets no such packet in */
+	uint32_t head_n = FRAME_HEADER + (nameless ? 0 : FRAME_KEY);
+	uint8_t *head = actions_send(out, to->token, head_n);
+
+	if (nameless)
+		frame_header(head, FRAME_RECV_PACKET, x->n);
+	else
+		frame_recv_head(head, x->src, x->n); /* SRV-018 */
 	if (x->owner != NULL)
 		actions_span_packet(out, packet_hold(x->owner), x->p, x->n);
 	else if (x->n != 0)
 		actions_span(out, x->p, x->n);
-	count_sent(r, to, x->n, out);
+	count_sent(r, to, head_n, x->n, out);
 }
 
 static void queue_parcel(struct relay *r, struct session *to, uint64_t now, const struct parcel *x)
@@ -248,8 +255,8 @@ static void on_forward(struct relay *r, struct session *s, uint64_t now, const s
 	struct parcel x = parcel_of(f, f->payload, SLOT_NONE, 2); /* MSH-020 */
 	uint32_t index = keymap_find(&r->keys, x.dst);
 
-	r->count.packets_forwarded_in++; /* MSH-021 */
-	if (key_is_zero(x.src)) {        /* FRM-019, TRP-016: ours drops */
+	r->count.packets_forwarded_in++;                 /* MSH-021 */
+	if (key_is_zero(x.src) && !relay_is_derper(r)) { /* FRM-019, TRP-016: ours drops */
 		route_drop(r, now, s->token, x.src, x.dst, x.p, x.n, DROP_UNKNOWN_DEST_ON_FWD);
 		return;
 	}
@@ -316,13 +323,13 @@ static const char *judge_header(struct relay *r, struct session *s, const struct
 	return info != NULL && info->mesh && !s->mesh_peer ? "privileged frame without mesh key" : NULL; /* SRV-031 */
 }
 
-void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out)
+void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	struct frame f;
 	const char *why;
 
 	while (s->phase == SESSION_STEADY) {
-		switch (frame_read(&s->reader, &p, &n, &f)) {
+		switch (frame_read(&s->reader, p, n, &f)) {
 		case FRAME_MORE: return;
 		case FRAME_HEADER_READ:
 			why = judge_header(r, s, &f);

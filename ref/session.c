@@ -162,6 +162,8 @@ static bool http_head(struct relay *r, struct session *s, uint64_t now, const ui
 		*s->http = first;
 		return false;
 	}
+	free(s->http); /* what it held is in `first` now, also should the session end here */
+	s->http = NULL;
 	status = result == HTTP_READY ? http_request_judge(&head, &request) : result == HTTP_TOO_LONG ? 431 : 400;
 	if (status == 0) {
 		s->not_ideal = request.ideal_node;
@@ -173,8 +175,6 @@ static bool http_head(struct relay *r, struct session *s, uint64_t now, const ui
 		http_refuse(r, s, now, status, result == HTTP_READY && request.keep_alive, out);
 	}
 	http_reader_free(&first);
-	free(s->http);
-	s->http = NULL;
 	return s->phase != SESSION_CLOSING;
 }
 
@@ -264,19 +264,26 @@ void session_bytes(struct relay *r, struct session *s, const struct event *e, st
 	size_t n = e->bytes.n;
 
 	out->work[WORK_BYTES_IN] += n;
-	while (n > 0 && s->phase == SESSION_HTTP)
-		if (!http_head(r, s, e->now, &p, &n, out)) return;
-	if (s->phase == SESSION_LOGIN && n > 0 && !login_bytes(r, s, e->now, &p, &n, out)) return;
-	if (s->phase == SESSION_STEADY && n > 0) route_bytes(r, s, e->now, p, n, out);
-	/* SESSION_CLOSING: what still comes is thrown away; SESSION_TLS: no bytes before SECURED. */
+	while (n > 0 && s->phase == SESSION_HTTP && http_head(r, s, e->now, &p, &n, out)) continue;
+	if (n > 0 && s->phase == SESSION_LOGIN) login_bytes(r, s, e->now, &p, &n, out);
+	if (n > 0 && s->phase == SESSION_STEADY) route_bytes(r, s, e->now, &p, &n, out);
+	if (s->phase == SESSION_CLOSING) session_cut(r, e->now, e->token, p, n); /* SESSION_TLS: no bytes before SECURED */
 }
 
 /* ---- ends ---- */
+
+/* For whoever counts: bytes that no frame will come of. */
+void session_cut(const struct relay *r, uint64_t now, uint64_t token, const uint8_t *p, size_t n)
+{
+	if (n > 0) relay_note(r, &(struct note){ .kind = NOTE_CUT, .now = now, .token = token, .p = p, .n = (uint32_t)n });
+}
 
 /* Queued packets are counted as gone; memory goes back (SRV-016; ours counts all of them, TRP-014). */
 static void release(struct relay *r, struct session *s, uint64_t now)
 {
 	struct outbox_entry entry;
+	const uint8_t *partial;
+	uint32_t n;
 
 	for (int kind = 0; kind < OUTBOX_KINDS; kind++)
 		while (outbox_take(&s->out, (enum outbox_kind)kind, &entry)) {
@@ -286,6 +293,8 @@ static void release(struct relay *r, struct session *s, uint64_t now)
 	if (s->http != NULL) http_reader_free(s->http);
 	free(s->http);
 	s->http = NULL;
+	partial = frame_reader_partial(&s->reader, &n);
+	session_cut(r, now, s->token, partial, n);
 	frame_reader_free(&s->reader);
 	timer_cancel(&r->timers, &s->timer);
 }

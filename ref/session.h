@@ -125,12 +125,13 @@ void session_timer_arm(struct relay *r, struct session *s);
 void session_close(struct relay *r, struct session *s, uint64_t now, const char *why, bool abort, struct actions *out);
 /* Its stream is gone: frees the slot. */
 void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause);
+void session_cut(const struct relay *r, uint64_t now, uint64_t token, const uint8_t *p, size_t n);
 void session_doom(struct relay *r, struct session *s, const char *why); /* close soon: for many at once */
 uint64_t session_memory(const struct session *s);
 
 /* relay_route.c */
 /* Bytes of the steady state. Returns with the session possibly closed. */
-void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out);
+void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out);
 void route_drop(struct relay *r, uint64_t now, uint64_t token, const uint8_t *src, const uint8_t *dst, const uint8_t *p, uint32_t n,
                 enum drop_reason reason);
 /* Writes what is due, while the transport takes it and the step has room; else lists the session as ready. */

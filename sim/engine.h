@@ -65,6 +65,7 @@ struct conn {
 	uint8_t phase;
 	uint8_t syn_tries;
 	bool over[2];     /* this end got its CLOSED, or died */
+	bool died;        /* one of the ends, with its host */
 	bool closing[2];  /* CLOSED is on its way to this end's machine */
 	uint8_t cause[2]; /* of it: enum close_cause */
 	bool in_backlog;  /* counted in the listener's backlog */
@@ -150,7 +151,7 @@ struct sim {
 	uint32_t touched_n, touched_cap;
 	uint8_t *scratch;
 	uint64_t digest_a, digest_b;
-	bool stop, in_step;
+	bool stop, in_step, moment;
 };
 
 static inline uint32_t flow_conn(uint32_t flow) { return flow >> 1; }
@@ -205,6 +206,7 @@ void flow_room(struct sim *sim, uint32_t flow);
 void flow_stuck(struct sim *sim, uint32_t flow);
 void flow_peer_vanished(struct sim *sim, uint32_t flow);
 void flow_peer_back(struct sim *sim, uint32_t flow);
+struct sim_loss flow_loss(const struct sim *sim, uint32_t flow);
 void flow_each(const struct flow *f, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx);
 
 /* net_tls.c: handshakes */

@@ -18,7 +18,7 @@ struct entry {
 	uint64_t sent_at;
 	uint32_t from, to;
 	uint32_t generation; /* of the packet that is or was last in the slot; 0 = never used */
-	uint32_t size : 17, disco : 1, open : 1, forwards : 8;
+	uint32_t size : 17, disco : 1, open : 1, seen : 1, forwards : 8;
 	uint32_t next_free;
 };
 
@@ -97,7 +97,7 @@ const uint8_t *ledger_send(struct ledger *l, uint64_t now, uint32_t from, uint32
 	assert(size >= (disco ? FRAME_DISCO_MIN : LEDGER_SIZE_MIN) && size <= LEDGER_SIZE_MAX);
 	assert(e->generation < UINT32_MAX);
 	e->generation++;
-	e->sent_at = now, e->from = from, e->to = to, e->size = size & 0x1ffff, e->disco = disco, e->open = 1, e->forwards = 0;
+	e->sent_at = now, e->from = from, e->to = to, e->size = size & 0x1ffff, e->disco = disco, e->open = 1, e->forwards = 0, e->seen = 0;
 	l->sent++, l->sent_bytes += size, l->open++;
 	number = number_of(slot, e->generation);
 	memcpy(l->out, disco ? disco_head : other_head, 8);
@@ -188,34 +188,66 @@ bool ledger_end(struct ledger *l, const uint8_t *p, uint32_t n, enum ledger_end 
 	return true;
 }
 
+/* The mark begins 8 bytes behind a packet's head; the first of a and b that a whole head fits into is where to look. */
+static void scan_flat(struct ledger *l, const uint8_t *p, uint64_t n, void (*fn)(void *ctx, const uint8_t *head), void *ctx)
+{
+	uint64_t at = 0;
+	enum ledger_fault fault;
+
+	while (at + LEDGER_HEAD <= n) {
+		const uint8_t *hit = memchr(p + at + 8, marker[0], n - at - LEDGER_HEAD + 1);
+		if (hit == NULL) break;
+		at = (uint64_t)(hit - p) - 8;
+		look_up(l, p + at, LEDGER_HEAD, &fault);
+		if (fault == LEDGER_OK) fn(ctx, p + at);
+		at++;
+	}
+}
+
 void ledger_scan(struct ledger *l, const uint8_t *a, uint32_t an, const uint8_t *b, uint32_t bn, void (*fn)(void *ctx, const uint8_t *head),
                  void *ctx)
 {
-	uint8_t *flat = mem_alloc((uint64_t)an + bn + 1);
-	uint64_t n = (uint64_t)an + bn, at = 0;
-	enum ledger_fault fault;
+	uint8_t seam[2 * LEDGER_HEAD];
+	uint32_t before = an < LEDGER_HEAD - 1 ? an : LEDGER_HEAD - 1, behind = bn < LEDGER_HEAD - 1 ? bn : LEDGER_HEAD - 1;
 
-	if (an != 0) memcpy(flat, a, an);
-	if (bn != 0) memcpy(flat + an, b, bn);
-	while (at + LEDGER_HEAD <= n) {
-		const uint8_t *hit = memchr(flat + at + 8, marker[0], n - at - LEDGER_HEAD + 1);
-		if (hit == NULL) break;
-		at = (uint64_t)(hit - flat) - 8;
-		look_up(l, flat + at, LEDGER_HEAD, &fault);
-		if (fault == LEDGER_OK) fn(ctx, flat + at);
-		at++;
+	if (before > 0) {
+		memcpy(seam, a + an - before, before);
+		memcpy(seam + before, b, behind);
+		scan_flat(l, seam, before + behind, fn, ctx);
 	}
-	free(flat);
+	scan_flat(l, b, bn, fn, ctx);
 }
 
-void ledger_open_each(struct ledger *l, bool (*fn)(void *ctx, const struct ledger_packet *packet), void *ctx, enum ledger_end end)
+void ledger_see_none(struct ledger *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) l->v[i].seen = 0;
+}
+
+void ledger_see(struct ledger *l, const uint8_t *p, uint32_t n)
+{
+	enum ledger_fault fault;
+	struct entry *e = look_up(l, p, n, &fault);
+
+	if (fault == LEDGER_OK) e->seen = 1;
+}
+
+void ledger_unseen_each(struct ledger *l, bool (*fn)(void *ctx, const struct ledger_packet *packet), void *ctx)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
 		struct ledger_packet packet;
-		if (!l->v[i].open) continue;
+		if (!l->v[i].open || l->v[i].seen) continue;
 		packet = view(l, &l->v[i]);
-		if (fn(ctx, &packet)) close_entry(l, &l->v[i], end);
+		if (fn(ctx, &packet)) close_entry(l, &l->v[i], LEDGER_UNACCOUNTED);
 	}
+}
+
+uint32_t ledger_claims(const struct ledger *l, const uint8_t *p, uint32_t n)
+{
+	uint32_t slot;
+
+	if (n < LEDGER_HEAD || memcmp(p + 8, marker, 8) != 0) return UINT32_MAX;
+	slot = (uint32_t)get_u64(p + 16);
+	return slot < l->n ? l->v[slot].from : UINT32_MAX;
 }
 
 uint64_t ledger_sent(const struct ledger *l) { return l->sent; }

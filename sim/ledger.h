@@ -22,6 +22,7 @@ enum ledger_end {
 	LEDGER_LOST_CRASH,   /* was in a host that crashed, or on its way to it */
 	LEDGER_LOST_FORWARD, /* was on a mesh link that broke */
 	LEDGER_LOST_STREAM,  /* was on a client's stream that broke */
+	LEDGER_UNACCOUNTED,  /* nobody knows: a finding */
 	LEDGER_ENDS
 };
 
@@ -50,11 +51,16 @@ enum ledger_fault ledger_forward(struct ledger *l, const uint8_t *p, uint32_t n)
 /* The packet ends otherwise. False: p,n is no open packet of ours (already ended, or forged). *out may be NULL. */
 bool ledger_end(struct ledger *l, const uint8_t *p, uint32_t n, enum ledger_end end, struct ledger_packet *out);
 
-/* Finds the packets whose heads lie in these stream bytes (two pieces that follow each other); calls fn for each open one. */
+/* Finds the packets whose heads lie in these stream bytes (two pieces that follow each other), the ones within the first piece alone
+ * left out; calls fn for each open one. */
 void ledger_scan(struct ledger *l, const uint8_t *a, uint32_t an, const uint8_t *b, uint32_t bn, void (*fn)(void *ctx, const uint8_t *head),
                  void *ctx);
-/* Calls fn for each open packet in order of its slot; fn returns true to end it as `end`. */
-void ledger_open_each(struct ledger *l, bool (*fn)(void *ctx, const struct ledger_packet *packet), void *ctx, enum ledger_end end);
+/* A census: none is seen; those found are; the open ones not seen are told to fn, and closed without an end if it returns true. */
+void ledger_see_none(struct ledger *l);
+void ledger_see(struct ledger *l, const uint8_t *p, uint32_t n);
+void ledger_unseen_each(struct ledger *l, bool (*fn)(void *ctx, const struct ledger_packet *packet), void *ctx);
+/* Who is said to have sent p,n: UINT32_MAX if no packet of ours has this head. */
+uint32_t ledger_claims(const struct ledger *l, const uint8_t *p, uint32_t n);
 
 uint64_t ledger_sent(const struct ledger *l);
 uint64_t ledger_sent_bytes(const struct ledger *l);

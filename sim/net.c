@@ -253,7 +253,7 @@ static void end_dies(struct sim *sim, uint32_t conn, uint32_t side, enum sim_cra
 		net_leave_backlog(sim, conn);
 		c->job = false;
 	}
-	c->over[side] = true;
+	c->over[side] = c->died = true;
 	if (c->phase == CONN_SYN && side == 0) c->over[1] = true;
 	if (!c->over[1 - side]) {
 		if (how == SIM_CRASH_RESET)

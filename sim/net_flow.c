@@ -33,14 +33,21 @@ void flow_each(const struct flow *f, void (*fn)(void *ctx, const uint8_t *p, uin
 
 struct losing {
 	struct sim *sim;
-	const struct flow *flow;
+	struct sim_loss loss;
 };
+
+struct sim_loss flow_loss(const struct sim *sim, uint32_t flow)
+{
+	const struct flow *f = &sim->flow[flow];
+
+	return (struct sim_loss){ .from = f->tx_host, .to = f->rx_host, .rx_token = f->rx_token, .crashed = sim->conn[flow_conn(flow)].died };
+}
 
 static void lose(void *ctx, const uint8_t *p, uint32_t n)
 {
 	struct losing *l = ctx;
 
-	l->sim->hooks.lost(l->sim->hooks.ctx, l->flow->tx_host, l->flow->rx_host, p, n);
+	l->sim->hooks.lost(l->sim->hooks.ctx, &l->loss, p, n);
 }
 
 static void held_pop(struct flow *f)
@@ -56,9 +63,12 @@ static void held_pop(struct flow *f)
 void flow_free(struct sim *sim, uint32_t flow)
 {
 	struct flow *f = &sim->flow[flow];
-	struct losing losing = { sim, f };
+	struct losing losing = { sim, flow_loss(sim, flow) };
 
-	if (sim->hooks.lost != NULL && (f->stream.arrivals > 0 || f->held != NULL)) flow_each(f, lose, &losing);
+	if (sim->hooks.lost != NULL) {
+		flow_each(f, lose, &losing);
+		lose(&losing, NULL, 0);
+	}
 	while (f->held != NULL) held_pop(f);
 	stream_free(&f->stream, &sim->pool);
 }

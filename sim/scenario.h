@@ -380,14 +380,14 @@ enum scenario_metric_type { SCENARIO_GAUGE, SCENARIO_COUNTER, SCENARIO_RATIO, SC
 	M(PACKETS_LOST_STREAM, "packets.lost.stream", PACKET, COUNTER, COUNT, 1, "with a client's stream") \
 	M(BYTES_SENT, "bytes.sent", PACKET, COUNTER, SIZE, 1, "by clients") \
 	M(BYTES_DELIVERED, "bytes.delivered", PACKET, COUNTER, SIZE, 1, "to clients") \
-	M(DROPS, "drops", DROP, COUNTER, COUNT, 0, "by relays, with a reason of MET-006") \
-	M(DROPS_UNKNOWN_DEST, "drops.unknown_dest", DROP, COUNTER, COUNT, 0, "for a key that nobody has") \
-	M(DROPS_UNKNOWN_DEST_ON_FWD, "drops.unknown_dest_on_fwd", DROP, COUNTER, COUNT, 0, "forwarded for a key that is not here") \
-	M(DROPS_GONE_DISCONNECTED, "drops.gone_disconnected", DROP, COUNTER, COUNT, 0, "queued for one who left") \
-	M(DROPS_QUEUE_HEAD, "drops.queue_head", DROP, COUNTER, COUNT, 0, "the oldest of a full queue") \
-	M(DROPS_QUEUE_TAIL, "drops.queue_tail", DROP, COUNTER, COUNT, 0, "the newest of a full queue") \
-	M(DROPS_WRITE_ERROR, "drops.write_error", DROP, COUNTER, COUNT, 0, "while writing") \
-	M(DROPS_DUP_CLIENT, "drops.dup_client", DROP, COUNTER, COUNT, 0, "for a key that fights over its connections") \
+	M(DROPS, "drops", DROP, COUNTER, COUNT, 1, "by relays, with a reason of MET-006") \
+	M(DROPS_UNKNOWN_DEST, "drops.unknown_dest", DROP, COUNTER, COUNT, 1, "for a key that nobody has") \
+	M(DROPS_UNKNOWN_DEST_ON_FWD, "drops.unknown_dest_on_fwd", DROP, COUNTER, COUNT, 1, "forwarded for a key that is not here") \
+	M(DROPS_GONE_DISCONNECTED, "drops.gone_disconnected", DROP, COUNTER, COUNT, 1, "queued for one who left") \
+	M(DROPS_QUEUE_HEAD, "drops.queue_head", DROP, COUNTER, COUNT, 1, "the oldest of a full queue") \
+	M(DROPS_QUEUE_TAIL, "drops.queue_tail", DROP, COUNTER, COUNT, 1, "the newest of a full queue") \
+	M(DROPS_WRITE_ERROR, "drops.write_error", DROP, COUNTER, COUNT, 1, "while writing") \
+	M(DROPS_DUP_CLIENT, "drops.dup_client", DROP, COUNTER, COUNT, 1, "for a key that fights over its connections") \
 	M(KEEPALIVES, "keepalives", FRAME, COUNTER, COUNT, 0, "KeepAlive frames") \
 	M(PINGS, "pings", FRAME, COUNTER, COUNT, 0, "Ping frames") \
 	M(PONGS, "pongs", FRAME, COUNTER, COUNT, 0, "Pong frames") \

@@ -84,10 +84,10 @@ static void crash_now(struct sim *sim, uint32_t host)
 {
 	struct host *h = &sim->host[host];
 
+	if (sim->hooks.down != NULL) sim->hooks.down(sim->hooks.ctx, host, h->crash);
 	net_host_down(sim, host, h->crash);
 	node_down(sim, host);
 	h->silent = h->crash == SIM_CRASH_SILENT;
-	if (sim->hooks.down != NULL) sim->hooks.down(sim->hooks.ctx, host);
 }
 
 void sim_crash(struct sim *sim, uint32_t host, enum sim_crash how)
@@ -109,7 +109,7 @@ bool sim_command(struct sim *sim, uint32_t host, const struct event_command *com
 uint32_t sim_call_add(struct sim *sim, void (*fn)(void *ctx, uint32_t arg), void *ctx, uint32_t arg)
 {
 	MEM_ROOM(sim->call, sim->calls, sim->calls_cap);
-	sim->call[sim->calls] = (struct call){ fn, ctx, arg };
+	sim->call[sim->calls] = (struct call){ .fn = fn, .ctx = ctx, .arg = arg };
 	return sim->calls++;
 }
 
@@ -145,6 +145,13 @@ static void happen(struct sim *sim, const struct queued *q)
 	}
 }
 
+static inline void end_instant(struct sim *sim)
+{
+	if (!sim->moment) return;
+	sim->moment = false;
+	if (sim->hooks.moment != NULL) sim->hooks.moment(sim->hooks.ctx);
+}
+
 void sim_run(struct sim *sim, uint64_t until)
 {
 	struct queued q;
@@ -153,12 +160,16 @@ void sim_run(struct sim *sim, uint64_t until)
 	sim->stop = false;
 	while (!sim->stop && queue_pop(&sim->queue, until, &q)) {
 		assert(q.at >= sim->now);
+		if (q.at > sim->now) end_instant(sim);
 		sim->now = q.at;
 		happen(sim, &q);
 	}
-	if (!sim->stop) sim->now = until;
+	if (sim->stop) return;
+	end_instant(sim);
+	sim->now = until;
 }
 
+void sim_moment(struct sim *sim) { sim->moment = true; }
 void sim_stop(struct sim *sim) { sim->stop = true; }
 uint64_t sim_now(const struct sim *sim) { return sim->now; }
 uint64_t sim_events(const struct sim *sim) { return sim->events; }
@@ -179,10 +190,22 @@ bool sim_peer_of(const struct sim *sim, uint32_t host, uint64_t token, uint32_t 
 void sim_streams_each(const struct sim *sim, const struct sim_stream_visit *visit)
 {
 	for (uint32_t flow = 0; flow < 2 * sim->conns; flow++) {
-		const struct flow *f = &sim->flow[flow];
+		struct sim_loss of;
 		if (sim->conn[flow_conn(flow)].phase == CONN_FREE) continue;
-		visit->begin(visit->ctx, f->tx_host, f->rx_host);
-		flow_each(f, visit->bytes, visit->ctx);
+		of = flow_loss(sim, flow);
+		visit->begin(visit->ctx, &of);
+		flow_each(&sim->flow[flow], visit->bytes, visit->ctx);
+	}
+}
+
+void sim_commands_each(const struct sim *sim, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx)
+{
+	for (uint32_t i = 0; i < sim->hosts; i++) {
+		const struct host *h = &sim->host[i];
+		for (uint32_t k = 0; k < h->ready_n; k++) {
+			const struct ready *r = &h->ready[(h->ready_head + k) & (h->ready_cap - 1)];
+			if (r->kind == READY_COMMAND && r->command->p != NULL) fn(ctx, r->command->p, r->command->n);
+		}
 	}
 }
 

@@ -48,6 +48,18 @@ struct sim_host_config {
 	uint32_t slots;           /* of the machine's own tokens */
 };
 
+enum sim_crash {
+	SIM_CRASH_RESET,         /* the process dies: RST to its connections, the port refuses */
+	SIM_CRASH_SILENT,        /* the host vanishes: nothing is sent, nothing answered */
+	SIM_CRASH_SILENT_REFUSE, /* the process is gone without a word; its host answers what arrives with RST */
+};
+
+struct sim_loss {
+	uint32_t from, to; /* hosts */
+	uint64_t rx_token; /* of the receiver's end; TOKEN_NONE: it never had one */
+	bool crashed;      /* one of the two ends died with its host */
+};
+
 /* What the owner of a simulation provides and hears. ctx is handed to each. Only make, configure and path are required. */
 struct sim_hooks {
 	void *ctx;
@@ -59,9 +71,12 @@ struct sim_hooks {
 	void (*note)(void *ctx, uint32_t host, const struct note *note);
 	/* Before each step, with the event as the machine sees it. For full traces. `content` is what the digest took of its bytes. */
 	void (*event)(void *ctx, uint32_t host, const struct event *e, uint64_t content);
-	/* A direction of a connection ended with these bytes unread; called for each arrival, in order, then for what was refused. */
-	void (*lost)(void *ctx, uint32_t from, uint32_t to, const uint8_t *p, uint32_t n);
-	void (*down)(void *ctx, uint32_t host); /* a crash took effect */
+	/* A direction of a connection is over: called for the bytes of each arrival that nobody read, in order, then for what the stream
+	 * had refused, and last with n = 0, even if there was nothing. */
+	void (*lost)(void *ctx, const struct sim_loss *loss, const uint8_t *p, uint32_t n);
+	void (*down)(void *ctx, uint32_t host, enum sim_crash how); /* a crash takes effect: the machine and its connections are still there */
+	/* Time is about to move on, after sim_moment was called: the state of this instant is complete. */
+	void (*moment)(void *ctx);
 	/* A connection is over at this end: one call an end. */
 	void (*ended)(void *ctx, uint32_t host, uint64_t token);
 };
@@ -77,11 +92,6 @@ struct machine *sim_machine(const struct sim *sim, uint32_t host); /* NULL: down
 /* Makes the machine and gives it START. The host must be down. */
 void sim_boot(struct sim *sim, uint32_t host);
 
-enum sim_crash {
-	SIM_CRASH_RESET,         /* the process dies: RST to its connections, the port refuses */
-	SIM_CRASH_SILENT,        /* the host vanishes: nothing is sent, nothing answered */
-	SIM_CRASH_SILENT_REFUSE, /* the process is gone without a word; its host answers what arrives with RST */
-};
 /* Takes effect when the step under way is over. The host must be up; sim_boot ends it. */
 void sim_crash(struct sim *sim, uint32_t host, enum sim_crash how);
 bool sim_host_up(const struct sim *sim, uint32_t host);
@@ -96,6 +106,8 @@ void sim_call_at(struct sim *sim, uint32_t call, uint64_t at);
 
 /* Runs until the queue is empty or its next event is later than `until`; then now = until. */
 void sim_run(struct sim *sim, uint64_t until);
+/* Asks for the moment hook at the end of this instant. */
+void sim_moment(struct sim *sim);
 /* Ends sim_run after the event under way. */
 void sim_stop(struct sim *sim);
 uint64_t sim_now(const struct sim *sim);
@@ -110,11 +122,13 @@ struct sim_digest sim_digest(const struct sim *sim);
 bool sim_peer_of(const struct sim *sim, uint32_t host, uint64_t token, uint32_t *peer_host, uint64_t *peer_token);
 /* The unread bytes of all streams, in the order of connections: begin, then bytes in pieces. */
 struct sim_stream_visit {
-	void (*begin)(void *ctx, uint32_t from, uint32_t to);
+	void (*begin)(void *ctx, const struct sim_loss *flow);
 	void (*bytes)(void *ctx, const uint8_t *p, uint32_t n);
 	void *ctx;
 };
 void sim_streams_each(const struct sim *sim, const struct sim_stream_visit *visit);
+/* The packets of commands that wait for a busy CPU. */
+void sim_commands_each(const struct sim *sim, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx);
 uint32_t sim_connections(const struct sim *sim); /* that are not over */
 
 /* A host's CPU since boot. */

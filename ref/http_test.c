@@ -1,0 +1,217 @@
+/* Heads of requests and responses: parsed whole and in pieces, judged, written. What a relay does with them is in relay_test.c. */
+#include "http.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Reads text in chunks; every chunk is a copy of its own length. Returns the result, and how many bytes behind the head are left. */
+static enum http_result read_cut(struct http_reader *r, const char *text, size_t n, size_t chunk, struct http_head *head, size_t *left)
+{
+	enum http_result result = HTTP_MORE;
+	size_t at = 0;
+
+	while (at < n && result == HTTP_MORE) {
+		size_t take = n - at < chunk ? n - at : chunk, rest = take;
+		uint8_t *copy = malloc(take);
+		const uint8_t *p = copy;
+		assert_non_null(copy);
+		memcpy(copy, text + at, take);
+		result = http_read(r, &p, &rest, head);
+		at += take - rest;
+		if (result != HTTP_READY || head->fields == 0 || r->held != NULL) {
+			free(copy);
+		} else { /* the head points into the span: keep a private copy alive through the reader */
+			r->held = copy;
+		}
+	}
+	*left = n - at;
+	return result;
+}
+
+/* HTTP-006: what follows the head stays where it is, however the head came; names match in any case. */
+static void request_parsed(void **state)
+{
+	static const char text[] =
+		"GET /derp?a=b HTTP/1.1\r\nHost: derp.example.com\r\nUpgrade:\t DERP \t\r\nX-Empty:\r\nx-empty: second\r\n\r\nDERPbytes";
+
+	(void)state;
+	for (size_t chunk = 1; chunk <= sizeof text - 1; chunk++) {
+		struct http_reader r;
+		struct http_head head;
+		size_t left;
+		http_reader_init(&r, false);
+		assert_int_equal(read_cut(&r, text, sizeof text - 1, chunk, &head, &left), HTTP_READY);
+		assert_int_equal(left, strlen("DERPbytes"));
+		assert_true(http_text_is(head.method, "GET"));
+		assert_true(http_text_is(head.target, "/derp?a=b"));
+		assert_int_equal(head.minor, 1);
+		assert_int_equal(head.fields, 4);
+		assert_true(http_text_is(*http_field(&head, "hOST"), "derp.example.com"));
+		assert_true(http_text_is(*http_field(&head, "upgrade"), "DERP"));
+		assert_true(http_text_is_nocase(*http_field(&head, "upgrade"), "derp"));
+		assert_true(http_text_is(*http_field(&head, "X-Empty"), "")); /* the first one */
+		assert_null(http_field(&head, "Hos"));
+		http_reader_free(&r);
+		assert_null(r.held);
+	}
+}
+
+static void response_parsed(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t status; /* 0: refused */
+	} cases[] = {
+		{ "HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\n\r\n", 101 },
+		{ "HTTP/1.0 200\r\n\r\n", 200 },
+		{ "HTTP/1.1 404 \r\n\r\n", 404 },
+		{ "HTTP/1.1 101\n\n", 101 },
+		{ "HTTP/1.1 1011 x\r\n\r\n", 0 },
+		{ "HTTP/1.1 10 x\r\n\r\n", 0 },
+		{ "HTTP/1.1  101 x\r\n\r\n", 0 },
+		{ "HTTP/1.2 101 x\r\n\r\n", 0 },
+		{ "http/1.1 101 x\r\n\r\n", 0 },
+		{ "HTTP/1.1 1x1 x\r\n\r\n", 0 },
+		{ "\r\n\r\n", 0 },
+		{ "\n\n", 0 },
+		{ "HTTP/1.1 101 x\r\nno colon\r\n\r\n", 0 },
+		{ "HTTP/1.1 101 x\r\nna me: x\r\n\r\n", 0 },
+		{ "HTTP/1.1 101 x\r\nname : x\r\n\r\n", 0 },
+		{ "HTTP/1.1 101 x\r\nname: a\x01z\r\n\r\n", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (size_t chunk = 1; chunk < 100; chunk += 49) {
+			struct http_reader r;
+			struct http_head head = { .status = 0 };
+			size_t left;
+			http_reader_init(&r, true);
+			if (read_cut(&r, cases[i].text, strlen(cases[i].text), chunk, &head, &left) != (cases[i].status ? HTTP_READY : HTTP_BAD))
+				fail_msg("%s", cases[i].text);
+			if (cases[i].status != 0) assert_int_equal(head.status, cases[i].status);
+			http_reader_free(&r);
+		}
+}
+
+/* HTTP_HEAD_MAX bytes are the last good head; HTTP_FIELDS_MAX fields the last good number. */
+static void limits(void **state)
+{
+	static char text[HTTP_HEAD_MAX + 100];
+
+	(void)state;
+	for (size_t n = HTTP_HEAD_MAX - 1; n <= HTTP_HEAD_MAX + 1; n++)
+		for (size_t chunk = 1; chunk <= sizeof text; chunk = 2 * chunk + 61) {
+			struct http_reader r;
+			struct http_head head;
+			size_t left;
+			memset(text, 'x', sizeof text);
+			memcpy(text, "GET / HTTP/1.1\r\nX: ", 19);
+			memcpy(text + n - 4, "\r\n\r\n", 4);
+			http_reader_init(&r, false);
+			assert_int_equal(read_cut(&r, text, n, chunk, &head, &left), n <= HTTP_HEAD_MAX ? HTTP_READY : HTTP_TOO_LONG);
+			http_reader_free(&r);
+		}
+	for (int fields = HTTP_FIELDS_MAX; fields <= HTTP_FIELDS_MAX + 1; fields++) {
+		struct http_reader r;
+		struct http_head head;
+		size_t n = (size_t)sprintf(text, "GET / HTTP/1.1\r\n"), left;
+		for (int i = 0; i < fields; i++) n += (size_t)sprintf(text + n, "X: y\r\n");
+		n += (size_t)sprintf(text + n, "\r\n");
+		http_reader_init(&r, false);
+		assert_int_equal(read_cut(&r, text, n, n, &head, &left), fields <= HTTP_FIELDS_MAX ? HTTP_READY : HTTP_BAD);
+		http_reader_free(&r);
+	}
+}
+
+/* HTTP-002..HTTP-004, HTTP-008, HTTP-018, HTTP-026, HTTP-027: what a relay makes of a request. */
+static void judged(void **state)
+{
+	static const struct {
+		const char *fields;
+		uint32_t status;
+		enum http_upgrade upgrade;
+		bool ideal, keep;
+	} cases[] = {
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\n\n", 0, HTTP_UPGRADE_DERP, false, true },
+		{ "GET /derp HTTP/1.1\nHost:\nUpgrade: derp\n\n", 0, HTTP_UPGRADE_DERP, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: websocket\n\n", 0, HTTP_UPGRADE_DERP, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: websocket\nSec-WebSocket-Protocol: chat, derp\n\n", 501, HTTP_UPGRADE_WEBSOCKET, false,
+		  true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nDerp-Fast-Start: 1\n\n", 0, HTTP_UPGRADE_DERP_FAST, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nDerp-Fast-Start: true\n\n", 0, HTTP_UPGRADE_DERP, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nDerp-Fast-Start: 11\n\n", 0, HTTP_UPGRADE_DERP, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nIdeal-Node: 1a\n\n", 0, HTTP_UPGRADE_DERP, true, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nIdeal-Node: \n\n", 0, HTTP_UPGRADE_DERP, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP, DERP\n\n", 426, HTTP_UPGRADE_NONE, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\n\n", 426, HTTP_UPGRADE_NONE, false, true },
+		{ "GET /derp HTTP/1.1\nHost: x\nConnection: Close\n\n", 426, HTTP_UPGRADE_NONE, false, false },
+		{ "GET /derp HTTP/1.0\n\n", 426, HTTP_UPGRADE_NONE, false, false },
+		{ "GET /derp HTTP/1.1\nUpgrade: DERP\n\n", 400, HTTP_UPGRADE_NONE, false, false },
+		{ "GET /derp/x HTTP/1.1\nHost: x\nUpgrade: DERP\n\n", 404, HTTP_UPGRADE_NONE, false, true },
+		{ "GET /derpx HTTP/1.1\nHost: x\nUpgrade: DERP\n\n", 404, HTTP_UPGRADE_NONE, false, true },
+		{ "GET /derp?x HTTP/1.1\nHost: x\nUpgrade: DERP\n\n", 0, HTTP_UPGRADE_DERP, false, true },
+		{ "GET ? HTTP/1.1\nHost: x\n\n", 404, HTTP_UPGRADE_NONE, false, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct http_reader r;
+		struct http_head head;
+		struct http_request request;
+		size_t left;
+		http_reader_init(&r, false);
+		assert_int_equal(read_cut(&r, cases[i].fields, strlen(cases[i].fields), 1000, &head, &left), HTTP_READY);
+		if (http_request_judge(&head, &request) != cases[i].status || request.upgrade != cases[i].upgrade ||
+		    request.ideal_node != cases[i].ideal || request.keep_alive != cases[i].keep)
+			fail_msg("%s", cases[i].fields);
+		http_reader_free(&r);
+	}
+}
+
+/* Chapter 2.5, HTTP-005, HTTP-017: the texts that we write, byte by byte. */
+static void written(void **state)
+{
+	static const uint8_t key[32] = { 0x8f, 0x40 };
+	char text[HTTP_OUT_MAX], longest[HTTP_OUT_MAX + 1];
+	uint32_t n;
+
+	(void)state;
+	n = http_upgrade_request(text, "derp.example.com", "/derp", false, NULL);
+	text[n] = 0;
+	assert_string_equal(text, "GET /derp HTTP/1.1\r\nHost: derp.example.com\r\nUser-Agent: Go-http-client/1.1\r\nConnection: Upgrade\r\n"
+	                          "Upgrade: DERP\r\n\r\n");
+	n = http_upgrade_request(text, "h:8443", "/derp", true, "900a");
+	text[n] = 0;
+	assert_string_equal(text, "GET /derp HTTP/1.1\r\nHost: h:8443\r\nUser-Agent: Go-http-client/1.1\r\nConnection: Upgrade\r\n"
+	                          "Derp-Fast-Start: 1\r\nIdeal-Node: 900a\r\nUpgrade: DERP\r\n\r\n");
+	memset(longest, 'a', sizeof longest - 1);
+	longest[sizeof longest - 1] = 0;
+	assert_int_equal(http_upgrade_request(text, "h", longest, true, NULL), 0);
+	n = http_upgrade_response(text, key);
+	text[n] = 0;
+	assert_string_equal(text, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\nConnection: Upgrade\r\nDerp-Version: 2\r\n"
+	                          "Derp-Public-Key: 8f40000000000000000000000000000000000000000000000000000000000000\r\n\r\n");
+	n = http_answer(text, 426, NULL, "no\n", true);
+	text[n] = 0;
+	assert_string_equal(text, "HTTP/1.1 426 Upgrade Required\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n\r\nno\n");
+	n = http_answer(text, 307, "Location: /derp\r\n", "", false);
+	text[n] = 0;
+	assert_string_equal(text, "HTTP/1.1 307 Temporary Redirect\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n"
+	                          "Location: /derp\r\nConnection: close\r\n\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(request_parsed), cmocka_unit_test(response_parsed), cmocka_unit_test(limits),
+		cmocka_unit_test(judged),         cmocka_unit_test(written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

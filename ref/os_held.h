@@ -1,0 +1,20 @@
+/* The outgoing bytes of one socket: one gathered write, and what the kernel refused is kept until it takes it.
+ *
+ * Only refused bytes are copied; those of counted packets are held instead. Without refused bytes it owns no memory. */
+#ifndef REF_OS_HELD_H
+#define REF_OS_HELD_H
+
+#include "machine.h"
+
+struct os_held {
+	struct span *v; /* ring of pieces, each with a count of its owner */
+	uint32_t head, n, cap;
+	uint64_t bytes; /* in all pieces: DRAINED's `left` */
+};
+
+void os_held_free(struct os_held *h);
+/* Writes what is held and then `fresh`, unless *blocked; keeps the rest and says so in *blocked. The spans of fresh may be of any
+ * kind; their owners' counts stay with the caller. Returns 0, or the errno of a dead socket: then the rest is kept all the same. */
+int os_held_write(struct os_held *h, int fd, const struct span *fresh, uint32_t fresh_n, bool *blocked);
+
+#endif

@@ -1,0 +1,463 @@
+/* Tokens, turns and what the machine wants. */
+#include "os_host.h"
+
+#include "address.h"
+#include "buf.h"
+#include "os_conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void host_complain(struct os_host *h, const char *text)
+{
+	if (h->owner->complain != NULL) h->owner->complain(h->owner, text);
+}
+
+void host_stream(struct os_host *h, uint64_t token, enum os_stream what, const uint8_t *p, uint32_t n)
+{
+	if (h->owner->stream != NULL && (n != 0 || what == OS_STREAM_OVER)) h->owner->stream(h->owner, token, what, p, n);
+}
+
+uint64_t os_host_now(const struct os_host *h) { return os_now() - h->boot_at; }
+uint32_t os_host_connections(const struct os_host *h) { return h->sockets; }
+uint64_t os_host_left(const struct os_host *h) { return h->left; }
+
+/* One event, and what the machine has to say to its owner about it. The owner may give commands meanwhile: those are steps within
+ * this one's loop. */
+void host_step(struct os_host *h, struct event *e)
+{
+	e->now = os_host_now(h);
+	machine_step(h->machine, e, &h->out, &h->up);
+	if (h->stepping) return;
+	h->stepping = true;
+	for (uint32_t i = 0; i < h->up.n; i++) {
+		struct action x = h->up.v[i]; /* the list may grow meanwhile */
+		if (h->owner->deliver != NULL) h->owner->deliver(h->owner, &x);
+	}
+	actions_reset(&h->up);
+	h->stepping = false;
+}
+
+/* ---- turns ---- */
+
+static void answer(struct os_host *h, const struct ask *a)
+{
+	const struct name *name = a->name == NONE ? NULL : h->name[a->name];
+	struct event_answer answer = { .result = a->cancelled ? ANSWER_CANCELLED : ANSWER_FAILED };
+	struct event e = { .kind = EVENT_ANSWER, .token = a->token, .answer = &answer };
+
+	if (!a->cancelled && name != NULL && name->n[a->v6] != 0)
+		answer = (struct event_answer){ .result = ANSWER_OK, .p = (const uint8_t *)name->v[a->v6], .n = name->n[a->v6] };
+	host_step(h, &e);
+}
+
+/* What came due in earlier turns; what these steps make due waits for the next. */
+static void give_due(struct os_host *h)
+{
+	struct conn *c = h->due_first, *next;
+	uint32_t asks = h->asks;
+
+	h->due_first = h->due_last = NULL;
+	for (; c != NULL; c = next) {
+		next = c->due_next;
+		conn_give_due(c);
+	}
+	for (uint32_t i = 0; i < asks; i++) {
+		struct ask a = h->ask[i];
+		answer(h, &a);
+	}
+	h->asks -= asks;
+	if (h->asks != 0) memmove(h->ask, h->ask + asks, h->asks * sizeof *h->ask);
+}
+
+void host_turn_begin(struct os_host *h)
+{
+	struct event timer = { .kind = EVENT_TIMER };
+
+	if (h->in_turn) return;
+	h->in_turn = true;
+	give_due(h);
+	if (machine_deadline(h->machine) <= os_host_now(h)) host_step(h, &timer);
+}
+
+static void flush(struct os_host *h);
+
+static void turn_end(struct os_host *h)
+{
+	flush(h);
+	h->used = 0;
+	h->in_turn = false;
+}
+
+/* The turn is over when its bytes or its list of actions are used up; another begins. */
+void host_turn_room(struct os_host *h, uint32_t room)
+{
+	if (OS_TURN_MAX - h->used >= room && actions_room(&h->out)) return;
+	turn_end(h);
+	host_turn_begin(h);
+}
+
+static uint64_t party_deadline(const struct os_party *party)
+{
+	const struct os_host *h = (const struct os_host *)party;
+	uint64_t at = machine_deadline(h->machine);
+
+	if (h->due_first != NULL || h->asks != 0) return 0;
+	at = at >= UINT64_MAX - h->boot_at ? UINT64_MAX : h->boot_at + at;
+	return h->accept_at != 0 && h->accept_at < at ? h->accept_at : at;
+}
+
+static void party_turn(struct os_party *party)
+{
+	struct os_host *h = (struct os_host *)party;
+
+	if (h->accept_at != 0 && os_now() >= h->accept_at) {
+		h->accept_at = 0;
+		host_listeners_watch(h);
+	}
+	host_turn_begin(h);
+	turn_end(h);
+	while (h->dead != NULL) {
+		struct conn *c = h->dead;
+		h->dead = c->ending_next;
+		conn_free(c);
+	}
+}
+
+/* ---- what the kernel says ---- */
+
+static uint32_t slot_take(struct os_host *h)
+{
+	uint32_t slot = h->slot_free;
+
+	if (slot != NONE) {
+		h->slot_free = h->slot[slot].free_next;
+		return slot;
+	}
+	MEM_ROOM(h->slot, h->slots, h->slots_cap);
+	h->slot[h->slots] = (struct slot){ 0 };
+	return h->slots++;
+}
+
+static void accepted(struct listener *l, int fd, struct event_accepted *accepted)
+{
+	struct os_host *h = l->host;
+	struct event e = { .kind = EVENT_ACCEPTED, .accepted = accepted };
+	uint32_t slot = slot_take(h);
+	struct conn *c;
+
+	h->slot[slot].generation = (h->slot[slot].generation + 1) & 0x7fffffff;
+	e.token = token_make(slot, h->slot[slot].generation);
+	h->slot[slot].conn = c = conn_new(h, e.token, fd, CONN_OPEN);
+	accepted->listener = l->info.token;
+	conn_watch(c);
+	host_step(h, &e);
+}
+
+static void listener_ready(struct os_watch *watch, uint32_t events)
+{
+	struct listener *l = (struct listener *)watch;
+	struct os_host *h = l->host;
+
+	(void)events;
+	host_turn_begin(h);
+	for (int i = 0; i < ACCEPTS_MAX && !l->stopped; i++) {
+		struct event_accepted e;
+		int fd = os_tcp_accept(l->watch.fd, &e.local, &e.remote);
+		if (fd < 0 && errno == EAGAIN) return;
+		if (fd < 0 && os_tcp_limit(errno)) { /* those who wait stay in the kernel's queue */
+			h->accept_at = os_now() + ACCEPT_PAUSE_NS;
+			host_listeners_watch(h);
+			host_complain(h, "out of file descriptors: accepting pauses until a connection is closed");
+			return;
+		}
+		if (fd >= 0) accepted(l, fd, &e); /* else one that was gone before we came */
+		host_turn_room(h, 0);
+	}
+}
+
+void host_listeners_watch(struct os_host *h)
+{
+	for (uint32_t i = 0; i < h->listeners; i++) {
+		struct listener *l = &h->listener[i];
+		if (l->stopped || h->accept_at != 0)
+			os_loop_unwatch(h->loop, &l->watch);
+		else
+			os_loop_watch(h->loop, &l->watch, EPOLLIN);
+	}
+}
+
+/* ---- what the machine wants ---- */
+
+static void apply_dial(struct os_host *h, const struct action *x)
+{
+	uint32_t slot = token_slot(x->token);
+	bool connected = false;
+	int fd = os_tcp_dial(&x->address, &connected), error = errno;
+	struct conn *c;
+
+	assert(token_is_machine(x->token) && slot < h->dials);
+	assert(h->dial[slot] == NULL || h->dial[slot]->state == CONN_OVER);
+	h->dial[slot] = c = conn_new(h, x->token, fd, CONN_DIALING);
+	c->to = x->address;
+	if (fd < 0) {
+		conn_closed_due(c, os_tcp_cause(error));
+	} else if (connected) {
+		c->dialed_due = true;
+		conn_due(c);
+	} else {
+		conn_watch(c);
+	}
+}
+
+static void apply_send(struct os_host *h, uint32_t i)
+{
+	const struct action *x = &h->out.v[i];
+	struct conn *c = conn_find(h, x->token);
+
+	h->next[i] = NONE;
+	if (c == NULL || c->watch.fd < 0 || c->broken || c->finish) return; /* its CLOSED is on its way */
+	c->sent += x->head_n + x->span.n;
+	host_stream(h, x->token, OS_STREAM_OUT, action_head(&h->out, x), x->head_n);
+	host_stream(h, x->token, OS_STREAM_OUT, x->span.p, x->span.n);
+	if (c->first == NONE)
+		c->first = i;
+	else
+		h->next[c->last] = i;
+	c->last = i;
+	conn_touch(c);
+}
+
+static void apply_read(struct os_host *h, const struct action *x)
+{
+	struct conn *c = conn_find(h, x->token);
+
+	if (c != NULL && c->state != CONN_OVER) {
+		c->read_max = x->read_n;
+		if (c->state == CONN_OPEN) conn_watch(c);
+	}
+	for (uint32_t i = 0; i < h->listeners; i++)
+		if (h->listener[i].info.token == x->token) h->listener[i].stopped = x->read_n == 0;
+	host_listeners_watch(h);
+}
+
+static void apply_close(struct os_host *h, const struct action *x)
+{
+	struct conn *c = conn_find(h, x->token);
+
+	for (uint32_t i = 0; i < h->asks; i++)
+		if (h->ask[i].token == x->token) h->ask[i].cancelled = true;
+	if (c == NULL || c->state == CONN_OVER) return;
+	if (!x->abort && c->state == CONN_OPEN) {
+		c->finish = true;
+		conn_touch(c);
+		return;
+	}
+	conn_shut(c, true);
+	c->first = c->last = NONE;
+	c->closed_due = false; /* whatever it was: it is ours now */
+	conn_closed_due(c, CLOSE_LOCAL);
+}
+
+static void apply_tls(struct os_host *h, const struct action *x)
+{
+	struct conn *c = conn_find(h, x->token);
+
+	if (c == NULL || c->state == CONN_OVER) return;
+	host_complain(h, "TLS is not in this build: use http:// URLs and plain listeners");
+	conn_shut(c, true);
+	conn_closed_due(c, CLOSE_TLS);
+}
+
+static void apply_ask(struct os_host *h, const struct action *x)
+{
+	struct ask a = { .token = x->token, .name = NONE, .v6 = x->ask == ASK_NAME6 };
+	char text[OS_ERROR_SIZE];
+
+	for (uint32_t i = 0; i < h->names && (x->ask == ASK_NAME4 || x->ask == ASK_NAME6); i++)
+		if (strlen(h->name[i]->text) == x->span.n && memcmp(h->name[i]->text, x->span.p, x->span.n) == 0) a.name = i;
+	if (a.name == NONE) {
+		snprintf(text, sizeof text, "'%.*s' was not asked for before the start: this build asks no names and no URLs while it runs",
+		         (int)(x->span.n < 80 ? x->span.n : 80), x->span.p);
+		host_complain(h, text);
+	}
+	MEM_ROOM(h->ask, h->asks, h->asks_cap);
+	h->ask[h->asks++] = a;
+}
+
+static void apply(struct os_host *h, uint32_t i)
+{
+	const struct action *x = &h->out.v[i];
+
+	switch ((enum action_kind)x->kind) {
+	case ACTION_SEND: apply_send(h, i); break;
+	case ACTION_DIAL: apply_dial(h, x); break;
+	case ACTION_START_TLS: apply_tls(h, x); break;
+	case ACTION_READ: apply_read(h, x); break;
+	case ACTION_CLOSE: apply_close(h, x); break;
+	case ACTION_ASK: apply_ask(h, x); break;
+	case ACTION_DATAGRAM: /* no machine has a UDP socket here */
+	case ACTION_DELIVER:
+	case ACTION_KINDS: assert(false && "an action that this host does not have"); break;
+	}
+}
+
+static void write_touched(struct os_host *h)
+{
+	while (h->touched != NULL) {
+		struct conn *c = h->touched;
+		h->touched = c->touched_next;
+		c->touched = false;
+		conn_write(c);
+		if (c->state != CONN_OVER || c->ending) continue;
+		if (c->held.n != 0 && !c->broken) /* it lingers */
+			conn_watch(c);
+		else
+			conn_bury(c);
+	}
+}
+
+static void flush(struct os_host *h)
+{
+	if (h->out.cap > h->next_cap) {
+		h->next_cap = h->out.cap;
+		h->next = mem_grow(h->next, (uint64_t)h->next_cap * sizeof *h->next);
+	}
+	for (uint32_t i = 0; i < h->out.n; i++) apply(h, i);
+	write_touched(h);
+	while (h->ending != NULL) {
+		struct conn *c = h->ending;
+		h->ending = c->ending_next;
+		c->ending = false;
+		conn_end(c);
+	}
+	actions_reset(&h->out);
+}
+
+/* ---- from outside ---- */
+
+struct os_host *os_host_new(struct os_loop *loop, struct machine *machine, struct os_owner *owner)
+{
+	struct os_host *h = mem_zero(1, sizeof *h);
+
+	h->party = (struct os_party){ .deadline = party_deadline, .turn = party_turn };
+	h->loop = loop;
+	h->machine = machine;
+	h->owner = owner;
+	h->slot_free = NONE;
+	actions_init(&h->out);
+	actions_init(&h->up);
+	return h;
+}
+
+void os_host_free(struct os_host *h)
+{
+	if (h == NULL) return;
+	assert(!h->in_turn);
+	if (h->boot_at != 0) os_loop_part(h->loop, &h->party);
+	while (h->all != NULL) conn_free(h->all);
+	for (uint32_t i = 0; i < h->listeners; i++) {
+		os_loop_unwatch(h->loop, &h->listener[i].watch);
+		close(h->listener[i].watch.fd);
+	}
+	for (uint32_t i = 0; i < h->names; i++) {
+		free(h->name[i]->text);
+		free(h->name[i]);
+	}
+	actions_free(&h->out);
+	actions_free(&h->up);
+	free(h->next);
+	free(h->piece);
+	free(h->slot);
+	free(h->dial);
+	free(h->ask);
+	free(h);
+}
+
+bool os_host_listen(struct os_host *h, const struct address *at, const struct os_tcp_times *times, struct address *bound, char error[OS_ERROR_SIZE])
+{
+	struct listener *l = &h->listener[h->listeners];
+	int fd;
+
+	assert(h->boot_at == 0 && h->listeners < OS_LISTENERS_MAX);
+	fd = os_tcp_listen(at, times, bound, error);
+	if (fd < 0) return false;
+	l->watch = (struct os_watch){ .fd = fd, .ready = listener_ready };
+	l->host = h;
+	l->info = (struct socket_info){ .token = token_make(slot_take(h), 1), .local = *bound };
+	h->listeners++;
+	return true;
+}
+
+uint32_t os_host_resolve(struct os_host *h, const char *text)
+{
+	struct name *name;
+
+	assert(h->boot_at == 0 && h->names < NAMES_MAX);
+	h->name[h->names++] = name = mem_zero(1, sizeof *name);
+	name->text = mem_alloc(strlen(text) + 1);
+	memcpy(name->text, text, strlen(text) + 1);
+	for (int v6 = 0; v6 < 2; v6++) name->n[v6] = os_tcp_resolve(text, v6, name->v[v6], ADDRESSES_MAX);
+	return name->n[0] + name->n[1];
+}
+
+bool os_host_resolve_url(struct os_host *h, const char *url, char error[OS_ERROR_SIZE])
+{
+	const char *at = strstr(url, "://"), *from = at == NULL ? url : at + 3;
+	size_t n = strcspn(from, ":/");
+	struct address literal;
+	char name[256];
+
+	if (*from == '[') return true; /* IPv6 */
+	if (n == 0 || n >= sizeof name) {
+		snprintf(error, OS_ERROR_SIZE, "'%.100s' names no host", url);
+		return false;
+	}
+	memcpy(name, from, n);
+	name[n] = 0;
+	if (address_ip_parse(name, n, &literal) || os_host_resolve(h, name) != 0) return true;
+	snprintf(error, OS_ERROR_SIZE, "the name '%.100s' has no address", name);
+	return false;
+}
+
+void os_host_start(struct os_host *h, const char *config, size_t config_n, uint32_t slot_count)
+{
+	struct socket_info sockets[OS_LISTENERS_MAX];
+	struct event_start start = { .wall_ns = os_wall(),
+		                     .slot_count = slot_count,
+		                     .turn_max = OS_TURN_MAX,
+		                     .low_water = OS_LOW_WATER,
+		                     .config = config,
+		                     .config_n = config_n,
+		                     .sockets = sockets,
+		                     .sockets_n = h->listeners };
+	struct event e = { .kind = EVENT_START, .start = &start };
+
+	assert(h->boot_at == 0);
+	h->boot_at = os_now();
+	h->dials = slot_count;
+	h->dial = mem_zero(slot_count, sizeof *h->dial);
+	for (uint32_t i = 0; i < h->listeners; i++) sockets[i] = h->listener[i].info;
+	os_seed(start.seed);
+	os_loop_join(h->loop, &h->party);
+	host_listeners_watch(h);
+	h->in_turn = true;
+	host_step(h, &e);
+	turn_end(h);
+	memset(start.seed, 0, sizeof start.seed);
+}
+
+void os_host_command(struct os_host *h, const struct event_command *command)
+{
+	struct event e = { .kind = EVENT_COMMAND, .command = command };
+	bool within = h->in_turn;
+
+	host_turn_begin(h);
+	host_step(h, &e);
+	if (!within) turn_end(h);
+}

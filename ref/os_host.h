@@ -1,0 +1,55 @@
+/* The host of one machine on real sockets: the second host of the seam (machine.h; the simulator's node is the first).
+ *
+ * A turn: events that earlier turns made due (DRAINED, CLOSED, DIALED, ANSWER), TIMER if the machine's deadline has come, then what
+ * the kernel has to say, at most turn_max bytes of it; then everything that the machine wants is done at once, with one gathered
+ * write a connection. Out of descriptors, dials end in CLOSED limit and accepting pauses until one is free. HTTP-023.
+ *
+ * Not here: TLS (START_TLS ends in CLOSED tls), datagrams, URLs. Names are asked for before START by os_host_resolve, since
+ * asking blocks; ASK_NAME is answered from that list and never waits.
+ *
+ * Order: os_host_new, os_host_listen and os_host_resolve, os_host_start, then os_loop_turn again and again, os_host_free. */
+#ifndef REF_OS_HOST_H
+#define REF_OS_HOST_H
+
+#include "os_loop.h"
+#include "os_tcp.h"
+
+struct os_host;
+
+enum os_stream { OS_STREAM_IN, OS_STREAM_OUT, OS_STREAM_OVER };
+
+/* Whom the machine works for. Every function may be NULL. */
+struct os_owner {
+	/* A DELIVER of the machine, valid for the call. os_host_command may be called from it. */
+	void (*deliver)(struct os_owner *owner, const struct action *x);
+	/* The bytes of each stream in the machine's order: read ones before the machine sees them, written ones when they are SENT. */
+	void (*stream)(struct os_owner *owner, uint64_t token, enum os_stream what, const uint8_t *p, uint32_t n);
+	/* Something that the host could not do, in a sentence. */
+	void (*complain)(struct os_owner *owner, const char *text);
+};
+
+enum { OS_TURN_MAX = 32768, OS_LOW_WATER = 65536, OS_LISTENERS_MAX = 8 };
+
+/* The machine, the owner and the loop outlive the host. */
+struct os_host *os_host_new(struct os_loop *loop, struct machine *machine, struct os_owner *owner);
+/* Closes what is open, without a word to the machine. */
+void os_host_free(struct os_host *host);
+
+/* Before START. False: error says why. *bound is the address with the port that it got. */
+bool os_host_listen(struct os_host *host, const struct address *at, const struct os_tcp_times *times, struct address *bound,
+                    char error[OS_ERROR_SIZE]);
+/* Before START; blocks. Returns how many addresses the name has. */
+uint32_t os_host_resolve(struct os_host *host, const char *name);
+/* The same for the host of a URL http://HOST[:PORT][/PATH], of which a literal has one address. False: error says why. */
+bool os_host_resolve_url(struct os_host *host, const char *url, char error[OS_ERROR_SIZE]);
+
+/* START with slot_count slots for the machine's own tokens. */
+void os_host_start(struct os_host *host, const char *config, size_t config_n, uint32_t slot_count);
+/* COMMAND. What it points to lives until the call returns, or, inside of `deliver`, as event bytes and counted packets do. */
+void os_host_command(struct os_host *host, const struct event_command *command);
+
+uint32_t os_host_connections(const struct os_host *host); /* sockets, listeners apart */
+uint64_t os_host_left(const struct os_host *host);        /* bytes SENT that no kernel has taken yet */
+uint64_t os_host_now(const struct os_host *host);         /* the machine's clock */
+
+#endif

@@ -1,0 +1,884 @@
+/* A host for tests: relays, clients and hand-written peers joined in memory.
+ *
+ * What machines SEND becomes BYTES of the other end, whole or in chunks, at once; time stands still until pair_advance. One end
+ * of a stream may be a "wire": then the test itself writes its bytes and reads what came. A transport can be stopped for a while
+ * (pair_stall), so that DRAINED tells of refused bytes. Event bytes are copies of exactly their length that die after the step,
+ * so that a sanitizer sees who keeps them too long. Functions are static inline: one header, no object. For *_test.c only. */
+#ifndef REF_PAIR_H
+#define REF_PAIR_H
+
+#include "address.h"
+#include "buf.h"
+#include "client.h"
+#include "frame.h"
+#include "login.h"
+#include "machine.h"
+#include "relay.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PAIR_HOSTS = 8,
+	PAIR_STREAMS = 512,
+	PAIR_SLOTS = 1024,
+	PAIR_LISTENERS = 16,
+	PAIR_TURN = 32768,
+	PAIR_LOW_WATER = 65536,
+	PAIR_LISTENER_SLOT = 900000,
+	PAIR_CHILD_SLOTS = 64 * CLIENT_SLOTS
+};
+
+struct pair_buf {
+	uint8_t *p;
+	size_t n, cap;
+};
+
+/* What a machine told its owner, copied. */
+struct pair_heard {
+	enum deliver_kind what;
+	uint64_t now, token, a, b;
+	bool has_key;
+	uint8_t key[KEY_SIZE];
+	uint8_t *p;
+	uint32_t n;
+};
+
+struct pair_note {
+	enum note_kind kind;
+	uint64_t now, token, a, b;
+	uint8_t key[KEY_SIZE], key2[KEY_SIZE];
+	char text[64];
+};
+
+/* Where a DIAL ends up. Addresses without a listener refuse. */
+enum pair_where { PAIR_REFUSE, PAIR_RELAY, PAIR_WIRE, PAIR_SILENT, PAIR_UNREACHABLE };
+struct pair_listener {
+	struct address at;
+	enum pair_where where;
+	int host;
+	uint64_t token;
+	bool tls;
+};
+
+enum pair_ended { PAIR_OPEN, PAIR_EOF, PAIR_RESET };
+
+struct pair_end {
+	int host; /* -1: a wire */
+	uint64_t token;
+	bool open;               /* host: between ACCEPTED or DIALED and CLOSED; wire: it may write */
+	bool fin;                /* FIN once `held` is gone */
+	bool fin_gone;           /* and it is on its way */
+	bool tls, secured;       /* START_TLS asked for, SECURED told */
+	char meta[96];           /* server side: meta certificate's name */
+	char server_name[128];   /* client side: SNI */
+	struct pair_buf held;    /* sent and not yet taken by the transport */
+	struct pair_buf got;     /* on its way to this end; a wire's whole input */
+	size_t at;               /* of `got`: how far it is read */
+	struct pair_buf log;     /* with pair.log: everything that came to this end */
+	size_t room;             /* bytes that the transport still takes; SIZE_MAX: everything */
+	uint64_t unacked, moved; /* as in machine.h; taken and not yet told */
+	uint64_t left_told;      /* `left` of the last DRAINED */
+	enum pair_ended ended;   /* wire: how the other side ended */
+};
+
+struct pair_stream {
+	struct pair_end end[2]; /* 0 dialled, 1 accepted */
+	struct address to;
+	bool used, silent;
+};
+
+struct pair_host {
+	struct pair *pair;
+	struct tracer tracer;
+	struct machine *machine;
+	struct relay *relay;
+	struct client *client;
+	struct actions out, up;
+	bool slot_used[PAIR_SLOTS];
+	uint32_t generation;
+	struct pair_heard *heard;
+	size_t heard_n, heard_cap;
+	struct pair_note *note;
+	size_t note_n, note_cap;
+	uint64_t ask_token; /* the last ASK */
+	char ask[128];
+	uint64_t work[WORK_KINDS];
+	uint64_t timers; /* TIMER events so far */
+};
+
+struct pair_item {
+	enum event_kind kind;
+	int stream, side, host;
+	enum close_cause cause;
+	uint64_t n, left, token;
+};
+
+struct pair {
+	uint64_t now;
+	size_t chunk; /* BYTES of at most so many bytes; 0: whole */
+	bool log;
+	bool strip_meta;
+	char wire_meta[96]; /* meta certificate's name that a wire shows as a relay */
+	uint16_t tls_version;
+	uint8_t seed;
+	struct pair_host host[PAIR_HOSTS];
+	int hosts;
+	struct pair_stream stream[PAIR_STREAMS];
+	int streams;
+	struct pair_listener listener[PAIR_LISTENERS];
+	int listeners;
+	struct pair_item *queue;
+	size_t queue_n, queue_cap, queue_at;
+};
+
+/* ---- bytes ---- */
+
+static inline void pair_put(struct pair_buf *b, const void *p, size_t n)
+{
+	if (n == 0) return;
+	if (b->n + n > b->cap) {
+		b->cap = 2 * (b->n + n);
+		b->p = mem_grow(b->p, b->cap);
+	}
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+}
+
+static inline void pair_cut(struct pair_buf *b, size_t n)
+{
+	assert(n <= b->n);
+	if (n != b->n) memmove(b->p, b->p + n, b->n - n);
+	b->n -= n;
+}
+
+static inline void pair_enqueue(struct pair *p, struct pair_item item)
+{
+	if (p->queue_n == p->queue_cap) {
+		p->queue_cap = p->queue_cap ? 2 * p->queue_cap : 64;
+		p->queue = mem_grow(p->queue, p->queue_cap * sizeof *p->queue);
+	}
+	p->queue[p->queue_n++] = item;
+}
+
+/* ---- keys ---- */
+
+/* The keys of the transcripts: 32 bytes that count up from `first`. server 00, a 20, b 40, c 60, d 80, server2 a0, mesh e0. */
+static inline struct key pair_key(uint8_t first)
+{
+	struct key key;
+
+	for (int i = 0; i < KEY_SIZE; i++) key.b[i] = (uint8_t)(first + i);
+	return key;
+}
+
+static inline struct key pair_public(uint8_t first)
+{
+	struct key key = pair_key(first), public_key;
+
+	key_public(&key, &public_key);
+	return public_key;
+}
+
+static inline const char *pair_hex(uint8_t first, char out[KEY_HEX + 1])
+{
+	struct key key = pair_key(first);
+
+	key_hex(key.b, out);
+	out[KEY_HEX] = 0;
+	return out;
+}
+
+/* ---- the transport ---- */
+
+static inline void pair_apply(struct pair *p, int host);
+
+static inline void pair_note_copy(struct tracer *t, const struct note *note)
+{
+	struct pair_host *h = (struct pair_host *)(void *)((char *)t - offsetof(struct pair_host, tracer));
+	struct pair_note *x;
+
+	MEM_ROOM(h->note, h->note_n, h->note_cap);
+	x = &h->note[h->note_n++];
+	*x = (struct pair_note){ .kind = note->kind, .now = note->now, .token = note->token, .a = note->a, .b = note->b };
+	if (note->key != NULL) memcpy(x->key, note->key, KEY_SIZE);
+	if (note->key2 != NULL) memcpy(x->key2, note->key2, KEY_SIZE);
+	if (note->text != NULL) snprintf(x->text, sizeof x->text, "%s", note->text);
+}
+
+static inline void pair_hear(struct pair *p, struct pair_host *h)
+{
+	for (uint32_t i = 0; i < h->up.n; i++) {
+		const struct action *x = &h->up.v[i];
+		struct pair_heard *y;
+		MEM_ROOM(h->heard, h->heard_n, h->heard_cap);
+		y = &h->heard[h->heard_n++];
+		assert(x->kind == ACTION_DELIVER);
+		*y = (struct pair_heard){ .what = x->deliver.what,
+			                  .now = p->now,
+			                  .token = x->token,
+			                  .a = x->deliver.a,
+			                  .b = x->deliver.b,
+			                  .has_key = x->deliver.key != NULL,
+			                  .n = x->span.n };
+		if (y->has_key) memcpy(y->key, x->deliver.key, KEY_SIZE);
+		y->p = mem_alloc(x->span.n);
+		if (x->span.n != 0) memcpy(y->p, x->span.p, x->span.n);
+	}
+	actions_reset(&h->up);
+}
+
+static inline void pair_step(struct pair *p, int host, const struct event *e)
+{
+	struct pair_host *h = &p->host[host];
+
+	machine_step(h->machine, e, &h->out, &h->up);
+	for (int i = 0; i < WORK_KINDS; i++) h->work[i] += h->out.work[i];
+	pair_hear(p, h);
+	pair_apply(p, host);
+	actions_reset(&h->out);
+}
+
+static inline uint64_t pair_slot(struct pair_host *h)
+{
+	for (uint32_t i = 1; i < PAIR_SLOTS; i++)
+		if (!h->slot_used[i]) {
+			h->slot_used[i] = true;
+			return token_make(i, ++h->generation);
+		}
+	assert(false && "slots of a test host");
+	return TOKEN_NONE;
+}
+
+static inline struct pair_end *pair_peer(struct pair *p, int s, int side) { return &p->stream[s].end[!side]; }
+
+static inline void pair_close_told(struct pair *p, int s, int side, enum close_cause cause)
+{
+	struct pair_end *e = &p->stream[s].end[side];
+
+	if (e->host < 0) {
+		if (e->ended == PAIR_OPEN) e->ended = cause == CLOSE_EOF ? PAIR_EOF : PAIR_RESET;
+		return;
+	}
+	pair_enqueue(p, (struct pair_item){ .kind = EVENT_CLOSED, .stream = s, .side = side, .cause = cause, .token = e->token });
+}
+
+/* Moves what the transport takes, tells DRAINED where it is due, lets a FIN follow the last byte. */
+static inline void pair_flush(struct pair *p, int s, int side)
+{
+	struct pair_end *e = &p->stream[s].end[side], *peer = pair_peer(p, s, side);
+	size_t take = e->held.n < e->room ? e->held.n : e->room;
+
+	if (take != 0) {
+		pair_put(&peer->got, e->held.p, take);
+		if (p->log) pair_put(&peer->log, e->held.p, take);
+		pair_cut(&e->held, take);
+		if (e->room != SIZE_MAX) e->room -= take;
+		e->moved += take;
+		if (peer->host >= 0) pair_enqueue(p, (struct pair_item){ .kind = EVENT_BYTES, .stream = s, .side = !side });
+	}
+	if (e->host >= 0 && e->open &&
+	    ((e->moved != 0 && e->unacked > PAIR_LOW_WATER) || (e->held.n != 0) != (e->left_told != 0) || e->held.n < e->left_told)) {
+		pair_enqueue(p, (struct pair_item){
+					.kind = EVENT_DRAINED, .stream = s, .side = side, .n = e->moved, .left = e->held.n, .token = e->token });
+		e->unacked -= e->moved;
+		e->moved = 0;
+		e->left_told = e->held.n;
+	}
+	if (e->fin && !e->fin_gone && e->held.n == 0) {
+		e->fin_gone = true;
+		pair_close_told(p, s, !side, CLOSE_EOF);
+	}
+}
+
+static inline void pair_abort(struct pair *p, int s, int side)
+{
+	struct pair_end *e = &p->stream[s].end[side], *peer = pair_peer(p, s, side);
+
+	e->held.n = 0;
+	e->fin = e->fin_gone = true;
+	peer->held.n = 0;
+	if (peer->host >= 0) peer->got.n = peer->at = 0;
+	if (e->host >= 0) e->got.n = e->at = 0;
+	if (e->open) pair_close_told(p, s, side, CLOSE_LOCAL);
+	if (peer->open && peer->ended == PAIR_OPEN) pair_close_told(p, s, !side, CLOSE_RESET);
+}
+
+static inline int pair_find(struct pair *p, int host, uint64_t token, int *side)
+{
+	for (int s = 0; s < p->streams; s++)
+		for (int i = 0; i < 2; i++)
+			if (p->stream[s].used && p->stream[s].end[i].host == host && p->stream[s].end[i].token == token) {
+				*side = i;
+				return s;
+			}
+	return -1;
+}
+
+static inline const struct pair_listener *pair_listener_at(const struct pair *p, const struct address *at)
+{
+	for (int i = 0; i < p->listeners; i++)
+		if (address_equal(&p->listener[i].at, at)) return &p->listener[i];
+	return NULL;
+}
+
+static inline int pair_stream_new(struct pair *p, int host, uint64_t token, const struct address *to)
+{
+	struct pair_stream *x = &p->stream[p->streams];
+
+	assert(p->streams < PAIR_STREAMS);
+	*x = (struct pair_stream){ .used = true, .to = *to };
+	x->end[0] = (struct pair_end){ .host = host, .token = token, .room = SIZE_MAX };
+	x->end[1] = (struct pair_end){ .host = -1, .room = SIZE_MAX };
+	return p->streams++;
+}
+
+static inline void pair_accept(struct pair *p, int s, const struct pair_listener *l)
+{
+	struct pair_end *e = &p->stream[s].end[1];
+
+	e->open = true;
+	p->stream[s].end[0].open = true;
+	if (l->where == PAIR_WIRE) return;
+	e->host = l->host;
+	e->token = pair_slot(&p->host[l->host]);
+	pair_enqueue(p, (struct pair_item){ .kind = EVENT_ACCEPTED, .stream = s, .side = 1, .token = l->token });
+}
+
+static inline void pair_dial(struct pair *p, int host, const struct action *x)
+{
+	const struct pair_listener *l = pair_listener_at(p, &x->address);
+	int s = pair_stream_new(p, host, x->token, &x->address);
+
+	if (l != NULL && l->where == PAIR_SILENT) {
+		p->stream[s].silent = true;
+		p->stream[s].end[0].open = true;
+		return;
+	}
+	if (l == NULL || l->where == PAIR_REFUSE || l->where == PAIR_UNREACHABLE) {
+		pair_close_told(p, s, 0, l != NULL && l->where == PAIR_UNREACHABLE ? CLOSE_UNREACHABLE : CLOSE_REFUSED);
+		return;
+	}
+	pair_accept(p, s, l);
+	pair_enqueue(p, (struct pair_item){ .kind = EVENT_DIALED, .stream = s, .side = 0, .token = x->token });
+}
+
+/* Both sides want TLS, or one wants it and the other is a wire: the handshake is over at once. */
+static inline void pair_tls(struct pair *p, int s, int side, const struct action *x)
+{
+	struct pair_end *e = &p->stream[s].end[side], *peer = pair_peer(p, s, side);
+
+	e->tls = true;
+	assert(x->tls.server == (side == 1));
+	if (x->tls.meta_name != NULL) snprintf(e->meta, sizeof e->meta, "%s", x->tls.meta_name);
+	if (x->tls.server_name != NULL) snprintf(e->server_name, sizeof e->server_name, "%s", x->tls.server_name);
+	if (peer->host >= 0 && !peer->tls) return;
+	for (int i = 0; i < 2; i++)
+		if (p->stream[s].end[i].host >= 0) pair_enqueue(p, (struct pair_item){ .kind = EVENT_SECURED, .stream = s, .side = i });
+}
+
+static inline void pair_apply(struct pair *p, int host)
+{
+	struct pair_host *h = &p->host[host];
+	bool touched[PAIR_STREAMS][2];
+
+	if (h->out.n == 0) return;
+	memset(touched, 0, sizeof touched);
+	for (uint32_t i = 0; i < h->out.n; i++) {
+		const struct action *x = &h->out.v[i];
+		int side = 0, s = -1;
+		if (x->kind != ACTION_DIAL && x->kind != ACTION_ASK) s = pair_find(p, host, x->token, &side);
+		switch (x->kind) {
+		case ACTION_DIAL: pair_dial(p, host, x); break;
+		case ACTION_START_TLS:
+			assert(s >= 0);
+			pair_tls(p, s, side, x);
+			break;
+		case ACTION_SEND:
+			assert(s >= 0 && p->stream[s].end[side].open && !p->stream[s].end[side].fin);
+			pair_put(&p->stream[s].end[side].held, action_head(&h->out, x), x->head_n);
+			pair_put(&p->stream[s].end[side].held, x->span.p, x->span.n);
+			p->stream[s].end[side].unacked += x->head_n + x->span.n;
+			assert(x->head_n + x->span.n > 0);
+			touched[s][side] = true;
+			break;
+		case ACTION_CLOSE:
+			if (s < 0) { /* an ASK */
+				assert(x->token == h->ask_token);
+				pair_enqueue(p, (struct pair_item){ .kind = EVENT_ANSWER, .host = host, .token = x->token });
+				h->ask_token = TOKEN_NONE;
+			} else if (x->abort) {
+				pair_abort(p, s, side);
+			} else {
+				p->stream[s].end[side].fin = true;
+				touched[s][side] = true;
+			}
+			break;
+		case ACTION_ASK:
+			assert(h->ask_token == TOKEN_NONE || x->ask == ASK_NAME6);
+			snprintf(h->ask, sizeof h->ask, "%.*s", (int)x->span.n, (const char *)x->span.p);
+			if (x->ask == ASK_NAME6) /* names have no IPv6 here */
+				pair_enqueue(p, (struct pair_item){ .kind = EVENT_ANSWER, .host = host, .token = x->token });
+			else
+				h->ask_token = x->token;
+			break;
+		default: assert(false && "an action this host knows");
+		}
+	}
+	for (int s = 0; s < p->streams; s++)
+		for (int side = 0; side < 2; side++)
+			if (touched[s][side]) pair_flush(p, s, side);
+}
+
+/* ---- events ---- */
+
+static inline void pair_bytes(struct pair *p, int s, int side)
+{
+	struct pair_end *e = &p->stream[s].end[side];
+	size_t n = e->got.n - e->at, most = p->chunk != 0 ? p->chunk : PAIR_TURN;
+	uint8_t *copy;
+
+	if (n == 0 || !e->open) return;
+	if (n > most) n = most;
+	copy = mem_alloc(n);
+	memcpy(copy, e->got.p + e->at, n);
+	e->at += n;
+	if (e->at == e->got.n) e->got.n = e->at = 0;
+	pair_step(p, e->host, &(struct event){ .kind = EVENT_BYTES, .now = p->now, .token = e->token, .bytes = { .p = copy, .n = (uint32_t)n } });
+	free(copy);
+	if (p->stream[s].end[side].got.n != 0) pair_enqueue(p, (struct pair_item){ .kind = EVENT_BYTES, .stream = s, .side = side });
+}
+
+static inline void pair_closed(struct pair *p, const struct pair_item *x)
+{
+	struct pair_end *e = &p->stream[x->stream].end[x->side];
+	int host = e->host;
+
+	if (e->token != x->token) return;
+	if (x->cause == CLOSE_EOF && e->got.n != 0 && e->open) { /* behind the last BYTES */
+		pair_enqueue(p, *x);
+		return;
+	}
+	e->open = false;
+	pair_step(p, host, &(struct event){ .kind = EVENT_CLOSED, .now = p->now, .token = x->token, .closed = { .cause = x->cause } });
+	if (!token_is_machine(e->token)) p->host[host].slot_used[token_slot(e->token)] = false;
+	e->token = TOKEN_NONE;
+	if (x->cause == CLOSE_EOF && !e->fin) { /* the host closes too */
+		e->fin = true;
+		pair_flush(p, x->stream, x->side);
+	}
+}
+
+static inline void pair_secured(struct pair *p, int s, int side)
+{
+	struct pair_end *e = &p->stream[s].end[side], *peer = pair_peer(p, s, side);
+	const char *meta = peer->host < 0 ? p->wire_meta : peer->meta;
+	struct certificate chain[2] = { { .common_name = "relay.test", .common_name_n = 10, .serial = 77 } };
+	struct event_secured secured = { .version = p->tls_version, .verified = true, .chain = chain, .chain_n = 1 };
+
+	if (!e->open || e->secured) return;
+	e->secured = true;
+	if (side == 0 && !p->strip_meta && meta[0] != 0) {
+		chain[1] = (struct certificate){ .common_name = meta, .common_name_n = strlen(meta), .serial = FRAME_PROTOCOL_VERSION };
+		secured.chain_n = 2;
+	}
+	pair_step(p, e->host, &(struct event){ .kind = EVENT_SECURED, .now = p->now, .token = e->token, .secured = &secured });
+}
+
+static inline struct address pair_address(uint8_t last, uint16_t port)
+{
+	return (struct address){ .ip = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last }, .port = port };
+}
+
+static inline void pair_dispatch(struct pair *p, struct pair_item x)
+{
+	struct pair_end *e = &p->stream[x.stream].end[x.side];
+	struct event_accepted accepted = { .listener = x.token, .local = p->stream[x.stream].to, .remote = pair_address(7, 41641) };
+	struct event_dialed dialed = { .local = pair_address(7, 41641), .remote = p->stream[x.stream].to };
+	struct event_answer answer = { .result = ANSWER_FAILED };
+
+	switch (x.kind) {
+	case EVENT_ACCEPTED: pair_step(p, e->host, &(struct event){ .kind = x.kind, .now = p->now, .token = e->token, .accepted = &accepted }); break;
+	case EVENT_DIALED:
+		if (e->open && e->token == x.token)
+			pair_step(p, e->host, &(struct event){ .kind = x.kind, .now = p->now, .token = x.token, .dialed = &dialed });
+		break;
+	case EVENT_SECURED: pair_secured(p, x.stream, x.side); break;
+	case EVENT_BYTES: pair_bytes(p, x.stream, x.side); break;
+	case EVENT_DRAINED:
+		if (e->open && e->token == x.token)
+			pair_step(p, e->host,
+			          &(struct event){ .kind = x.kind, .now = p->now, .token = x.token, .drained = { .n = x.n, .left = x.left } });
+		break;
+	case EVENT_CLOSED: pair_closed(p, &x); break;
+	case EVENT_ANSWER: pair_step(p, x.host, &(struct event){ .kind = x.kind, .now = p->now, .token = x.token, .answer = &answer }); break;
+	default: assert(false && "an event this host queues");
+	}
+}
+
+static inline uint64_t pair_deadline(const struct pair *p, int *host)
+{
+	uint64_t best = TIME_NEVER;
+
+	for (int i = 0; i < p->hosts; i++) {
+		uint64_t at = machine_deadline(p->host[i].machine);
+		if (at < best) best = at, *host = i;
+	}
+	return best;
+}
+
+/* Everything that happens now, until nothing more does. */
+static inline void pair_run(struct pair *p)
+{
+	int host = 0;
+
+	for (uint32_t i = 0;; i++) {
+		assert(i < 10000000 && "it never comes to rest");
+		if (p->queue_at < p->queue_n) {
+			pair_dispatch(p, p->queue[p->queue_at++]);
+			continue;
+		}
+		p->queue_at = p->queue_n = 0;
+		if (pair_deadline(p, &host) > p->now) return;
+		p->host[host].timers++;
+		pair_step(p, host, &(struct event){ .kind = EVENT_TIMER, .now = p->now });
+	}
+}
+
+/* Lets time pass, with everything that comes due on the way. */
+static inline void pair_advance(struct pair *p, uint64_t ns)
+{
+	uint64_t target = p->now + ns, at;
+	int host = 0;
+
+	for (pair_run(p); (at = pair_deadline(p, &host)) <= target; pair_run(p)) p->now = at > p->now ? at : p->now;
+	p->now = target;
+	pair_run(p);
+}
+
+/* ---- set up ---- */
+
+static inline struct pair *pair_new(size_t chunk)
+{
+	struct pair *p = mem_zero(1, sizeof *p);
+
+	p->chunk = chunk;
+	p->tls_version = 0x0304;
+	p->now = 0;
+	return p;
+}
+
+static inline void pair_free(struct pair *p)
+{
+	for (int i = 0; i < p->hosts; i++) {
+		struct pair_host *h = &p->host[i];
+		machine_free(h->machine);
+		actions_free(&h->out);
+		actions_free(&h->up);
+		for (size_t k = 0; k < h->heard_n; k++) free(h->heard[k].p);
+		free(h->heard);
+		free(h->note);
+	}
+	for (int s = 0; s < p->streams; s++)
+		for (int i = 0; i < 2; i++) {
+			free(p->stream[s].end[i].held.p);
+			free(p->stream[s].end[i].got.p);
+			free(p->stream[s].end[i].log.p);
+		}
+	free(p->queue);
+	free(p);
+}
+
+static inline int pair_host_new(struct pair *p)
+{
+	struct pair_host *h = &p->host[p->hosts];
+
+	assert(p->hosts < PAIR_HOSTS);
+	h->pair = p;
+	h->tracer.note = pair_note_copy;
+	actions_init(&h->out);
+	actions_init(&h->up);
+	return p->hosts++;
+}
+
+static inline void pair_start(struct pair *p, int host, const char *config, const struct socket_info *sockets, uint32_t sockets_n)
+{
+	size_t n = strlen(config);
+	char *text = mem_alloc(n);
+	struct event_start start = { .seed = { p->seed, (uint8_t)(host + 1) },
+		                     .slot_first = 1,
+		                     .slot_count = PAIR_CHILD_SLOTS,
+		                     .turn_max = PAIR_TURN,
+		                     .low_water = PAIR_LOW_WATER,
+		                     .config = text,
+		                     .config_n = n,
+		                     .sockets = sockets,
+		                     .sockets_n = sockets_n };
+
+	memcpy(text, config, n);
+	pair_step(p, host, &(struct event){ .kind = EVENT_START, .now = p->now, .start = &start });
+	free(text);
+}
+
+static inline void pair_listen(struct pair *p, struct address at, enum pair_where where, int host, uint64_t token, bool tls)
+{
+	assert(p->listeners < PAIR_LISTENERS);
+	p->listener[p->listeners++] = (struct pair_listener){ .at = at, .where = where, .host = host, .token = token, .tls = tls };
+}
+
+static inline void pair_listen_set(struct pair *p, struct address at, enum pair_where where)
+{
+	for (int i = 0; i < p->listeners; i++)
+		if (address_equal(&p->listener[i].at, &at)) p->listener[i].where = where;
+}
+
+/* A relay at 192.0.2.(101 + host): port 80 plain, port 443 TLS. config: more lines behind the key. Returns the host. */
+static inline int pair_relay(struct pair *p, uint8_t key, const char *config)
+{
+	int host = pair_host_new(p);
+	struct pair_host *h = &p->host[host];
+	char text[2048], hex[KEY_HEX + 1];
+	struct socket_info sockets[2] = {
+		{ .token = token_make(PAIR_LISTENER_SLOT, 1), .local = pair_address((uint8_t)(101 + host), 80) },
+		{ .token = token_make(PAIR_LISTENER_SLOT + 1, 1), .local = pair_address((uint8_t)(101 + host), 443), .tls = true }
+	};
+
+	snprintf(text, sizeof text, "key=%s\n%s", pair_hex(key, hex), config);
+	h->relay = relay_new(&(struct machine_env){ .tracer = &h->tracer });
+	h->machine = relay_machine(h->relay);
+	for (int i = 0; i < 2; i++) pair_listen(p, sockets[i].local, PAIR_RELAY, host, sockets[i].token, sockets[i].tls);
+	pair_start(p, host, text, sockets, 2);
+	pair_run(p);
+	return host;
+}
+
+/* A client; config must say url= or region=. */
+static inline int pair_client(struct pair *p, uint8_t key, const char *config)
+{
+	int host = pair_host_new(p);
+	struct pair_host *h = &p->host[host];
+	char text[4096], hex[KEY_HEX + 1];
+
+	snprintf(text, sizeof text, "key=%s\n%s", pair_hex(key, hex), config);
+	h->client = client_new(&(struct machine_env){ .tracer = &h->tracer });
+	h->machine = client_machine(h->client);
+	pair_start(p, host, text, NULL, 0);
+	pair_run(p);
+	return host;
+}
+
+/* ---- wires ---- */
+
+/* A hand-written client of a relay, on its plain port. Returns the stream. */
+static inline int wire_connect(struct pair *p, int relay)
+{
+	struct address at = pair_address((uint8_t)(101 + relay), 80);
+	const struct pair_listener *l = pair_listener_at(p, &at);
+	int s = pair_stream_new(p, -1, TOKEN_NONE, &at);
+
+	assert(l != NULL);
+	pair_accept(p, s, l);
+	pair_run(p);
+	return s;
+}
+
+/* The last stream that came in at an address where a wire listens, or -1. */
+static inline int wire_accepted(const struct pair *p, struct address at)
+{
+	for (int s = p->streams - 1; s >= 0; s--)
+		if (address_equal(&p->stream[s].to, &at) && p->stream[s].end[1].host < 0 && p->stream[s].end[1].open) return s;
+	return -1;
+}
+
+static inline int wire_side(const struct pair *p, int s) { return p->stream[s].end[0].host < 0 ? 0 : 1; }
+static inline struct pair_end *wire_end(struct pair *p, int s) { return &p->stream[s].end[wire_side(p, s)]; }
+
+static inline void wire_send(struct pair *p, int s, const void *bytes, size_t n)
+{
+	pair_put(&wire_end(p, s)->held, bytes, n);
+	pair_flush(p, s, wire_side(p, s));
+	pair_run(p);
+}
+
+static inline void wire_fin(struct pair *p, int s)
+{
+	wire_end(p, s)->fin = true;
+	pair_flush(p, s, wire_side(p, s));
+	pair_run(p);
+}
+
+static inline void wire_reset(struct pair *p, int s)
+{
+	wire_end(p, s)->open = false;
+	pair_abort(p, s, wire_side(p, s));
+	pair_run(p);
+}
+
+/* Lets the transport towards the wire take only `room` more bytes; SIZE_MAX: everything again. */
+static inline void wire_room(struct pair *p, int s, size_t room)
+{
+	int side = !wire_side(p, s);
+
+	p->stream[s].end[side].room = room;
+	pair_flush(p, s, side);
+	pair_run(p);
+}
+
+static inline const uint8_t *wire_rest(struct pair *p, int s, size_t *n)
+{
+	struct pair_end *e = wire_end(p, s);
+
+	*n = e->got.n - e->at;
+	return e->got.p == NULL ? NULL : e->got.p + e->at;
+}
+
+static inline void wire_skip(struct pair *p, int s, size_t n) { wire_end(p, s)->at += n; }
+
+/* The next whole frame that came, parsed by hand: independent of frame.c. False: none. */
+struct wire_frame {
+	uint8_t type;
+	uint32_t n;
+	const uint8_t *p;
+};
+
+static inline bool wire_frame(struct pair *p, int s, struct wire_frame *f)
+{
+	size_t n;
+	const uint8_t *b = wire_rest(p, s, &n);
+
+	if (n < 5) return false;
+	*f = (struct wire_frame){ .type = b[0], .n = (uint32_t)b[1] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 8 | b[4], .p = b + 5 };
+	if (n - 5 < f->n) return false;
+	wire_skip(p, s, 5 + (size_t)f->n);
+	return true;
+}
+
+/* Jumps over an HTTP head; false: there is none. */
+static inline bool wire_http(struct pair *p, int s)
+{
+	size_t n;
+	const uint8_t *b = wire_rest(p, s, &n);
+
+	for (size_t i = 3; i < n; i++)
+		if (memcmp(b + i - 3, "\r\n\r\n", 4) == 0) {
+			wire_skip(p, s, i + 1);
+			return true;
+		}
+	return false;
+}
+
+static inline void wire_send_frame(struct pair *p, int s, uint8_t type, const void *payload, uint32_t n)
+{
+	uint8_t *frame = mem_alloc(FRAME_HEADER + (uint64_t)n);
+
+	frame_header(frame, type, n);
+	if (n != 0) memcpy(frame + FRAME_HEADER, payload, n);
+	wire_send(p, s, frame, FRAME_HEADER + (size_t)n);
+	free(frame);
+}
+
+static inline void wire_send_packet(struct pair *p, int s, const struct key *dst, const void *packet, uint32_t n)
+{
+	uint8_t *frame = mem_alloc(FRAME_HEADER + FRAME_KEY + (uint64_t)n);
+	uint32_t head = frame_send_head(frame, dst->b, n);
+
+	if (n != 0) memcpy(frame + head, packet, n);
+	wire_send(p, s, frame, (size_t)head + n);
+	free(frame);
+}
+
+/* ClientInfo of the key, with what info says. */
+static inline void wire_client_info(struct pair *p, int s, uint8_t key, const struct key *server, const struct client_info *info)
+{
+	static const uint8_t nonce[KEY_NONCE] = { 1, 2, 3 };
+	struct key private_key = pair_key(key), public_key = pair_public(key), shared;
+	uint8_t frame[LOGIN_FRAME_MAX];
+	bool good = key_shared(&private_key, server->b, &shared);
+
+	assert(good);
+	(void)good;
+	wire_send(p, s, frame, login_client_info_frame(frame, &public_key, &shared, nonce, info));
+}
+
+/* The whole login to a relay whose configuration is raw=on or not: request with fast start, ServerKey, ClientInfo, ServerInfo. */
+static inline int wire_login(struct pair *p, int relay, uint8_t key, const struct client_info *info)
+{
+	static const char request[] = "GET /derp HTTP/1.1\r\nHost: relay.test\r\nUpgrade: DERP\r\nConnection: Upgrade\r\nDerp-Fast-Start: 1\r\n\r\n";
+	struct client_info usual = { .version = 2, .can_ack_pings = true };
+	struct wire_frame f;
+	struct key server;
+	int s = wire_connect(p, relay);
+
+	if (!wire_frame(p, s, &f)) {
+		bool came;
+		wire_send(p, s, request, sizeof request - 1);
+		came = wire_frame(p, s, &f);
+		assert(came);
+		(void)came;
+	}
+	assert(f.type == FRAME_SERVER_KEY && f.n == 40);
+	memcpy(server.b, f.p + FRAME_MAGIC, KEY_SIZE);
+	wire_client_info(p, s, key, &server, info == NULL ? &usual : info);
+	if (!wire_frame(p, s, &f) || f.type != FRAME_SERVER_INFO) assert(false && "ServerInfo");
+	return s;
+}
+
+/* ---- clients ---- */
+
+static inline void pair_command(struct pair *p, int host, const struct event_command *command)
+{
+	pair_step(p, host, &(struct event){ .kind = EVENT_COMMAND, .now = p->now, .command = command });
+	pair_run(p);
+}
+
+static inline void pair_send(struct pair *p, int host, const struct key *dst, const void *packet, uint32_t n)
+{
+	pair_command(p, host, &(struct event_command){ .verb = COMMAND_SEND, .dst = dst->b, .p = packet, .n = n });
+}
+
+/* The i-th thing of that kind that the owner heard, or NULL. */
+static inline const struct pair_heard *pair_heard(const struct pair *p, int host, enum deliver_kind what, size_t i)
+{
+	for (size_t k = 0; k < p->host[host].heard_n; k++)
+		if (p->host[host].heard[k].what == what && i-- == 0) return &p->host[host].heard[k];
+	return NULL;
+}
+
+static inline size_t pair_heard_count(const struct pair *p, int host, enum deliver_kind what)
+{
+	size_t n = 0;
+
+	while (pair_heard(p, host, what, n) != NULL) n++;
+	return n;
+}
+
+static inline const struct pair_note *pair_noted(const struct pair *p, int host, enum note_kind kind, size_t i)
+{
+	for (size_t k = 0; k < p->host[host].note_n; k++)
+		if (p->host[host].note[k].kind == kind && i-- == 0) return &p->host[host].note[k];
+	return NULL;
+}
+
+static inline size_t pair_note_count(const struct pair *p, int host, enum note_kind kind)
+{
+	size_t n = 0;
+
+	while (pair_noted(p, host, kind, n) != NULL) n++;
+	return n;
+}
+
+/* Answers the open ASK_NAME4 of a client: an address, or NULL for failure. */
+static inline void pair_answer(struct pair *p, int host, const struct address *address)
+{
+	struct event_answer answer = { .result = address == NULL ? ANSWER_FAILED : ANSWER_OK, .p = (const uint8_t *)address, .n = address != NULL };
+	uint64_t token = p->host[host].ask_token;
+
+	assert(token != TOKEN_NONE);
+	p->host[host].ask_token = TOKEN_NONE;
+	pair_step(p, host, &(struct event){ .kind = EVENT_ANSWER, .now = p->now, .token = token, .answer = &answer });
+	pair_run(p);
+}
+
+#endif

@@ -1,0 +1,195 @@
+/* Printing. */
+#include "tell.h"
+
+#include "record.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE = 1024, VALUE = 48, DRAWS_SHOWN = 20 };
+
+void tell_text(const struct tell *t, const char *format, ...)
+{
+	char line[LINE];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	assert(n >= 0);
+	t->write(t->ctx, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+static const char *value_of(enum scenario_unit unit, uint64_t v, char out[VALUE])
+{
+	story_print_value(unit, v, out, VALUE);
+	return out;
+}
+
+/* ---- header ---- */
+
+static void tell_draw(const struct tell *t, const struct story_draw *d)
+{
+	char a[VALUE], b[VALUE], c[VALUE];
+
+	if (d->values.n > DRAWS_SHOWN) {
+		tell_text(t, "# drawn: line %u, %s %s=: %llu values, min %s, median %s, max %s\n", d->line, d->word, d->key,
+		          (unsigned long long)d->values.n, value_of(d->unit, d->values.min, a), value_of(d->unit, dist_quantile(&d->values, 500), b),
+		          value_of(d->unit, d->values.max, c));
+		return;
+	}
+	for (uint32_t i = 0; i < d->values.n; i++)
+		tell_text(t, "# drawn: line %u, %s %s=%s\n", d->line, d->name[i], d->key, value_of(d->unit, d->value[i], a));
+}
+
+void tell_header(const struct tell *t, const struct scenario *sc, const struct story *st, uint64_t seed, const char *build)
+{
+	char until[VALUE];
+
+	tell_text(t, "%s\n", sc->title[0] != 0 ? sc->title : sc->file[0].name);
+	tell_text(t, "%s  seed %llu  %s\n", sc->file[0].name, (unsigned long long)seed, build);
+	tell_text(t, "%u nodes, %u clients in %u tailnets, %s of virtual time\n", story_nodes(st), story_clients(st), story_tailnets(st),
+	          value_of(SCENARIO_TIME, story_until(st), until));
+	for (uint32_t i = 0; i < sc->lets; i++)
+		if (sc->let[i].set) tell_text(t, "# set: %s=%s\n", sc->let[i].name, sc->let[i].value);
+	for (uint32_t i = 0; i < sc->varies; i++)
+		tell_text(t, "# vary: %s=%s, %s of %u values\n", sc->vary[i].name, sc->vary[i].chosen, sc->vary[i].set ? "as set," : "the first",
+		          sc->vary[i].values);
+	for (uint32_t i = 0; i < story_draws(st); i++) tell_draw(t, story_draw(st, i));
+}
+
+/* ---- result ---- */
+
+static void tell_dist(const struct tell *t, const char *who, const struct dist *d)
+{
+	static const uint32_t quantile[] = { 500, 900, 990 };
+	char text[VALUE];
+
+	tell_text(t, "  %-7s %8llu", who, (unsigned long long)(d->n + d->never));
+	for (size_t i = 0; i < 3; i++)
+		tell_text(t, " %10s", d->n + d->never == 0 ? "-" : value_of(SCENARIO_TIME, dist_quantile(d, quantile[i]), text));
+	tell_text(t, " %10s", d->n + d->never == 0 ? "-" : value_of(SCENARIO_TIME, d->never > 0 ? DIST_NEVER : d->max, text));
+	tell_text(t, " %8llu\n", (unsigned long long)d->never);
+}
+
+static const char *verdict_of(const struct story_expect *e)
+{
+	if (e->verdict == STORY_OK) return "ok    ";
+	return e->def->goal ? "goal  " : "MISSED";
+}
+
+void tell_result(const struct tell *t, const struct scenario *sc, const struct story *st)
+{
+	uint32_t missed = 0, shown = story_findings(st) < STORY_FINDINGS_MAX ? story_findings(st) : STORY_FINDINGS_MAX;
+	char at[VALUE];
+
+	(void)sc;
+	for (uint32_t i = 0; i < story_expects(st); i++) {
+		const struct story_expect *e = story_expect(st, i);
+		missed += e->verdict != STORY_OK && !e->def->goal;
+		tell_text(t, "%s %-62s %s\n", verdict_of(e), e->def->line.text, e->measured);
+	}
+	for (uint32_t i = 0; i < shown && i < 10; i++) {
+		const struct story_finding *f = story_finding(st, i);
+		tell_text(t, "FOUND  %s at %s: %s\n", f->rule, value_of(SCENARIO_TIME, f->at, at), f->text);
+	}
+	if (story_findings(st) > 10) tell_text(t, "FOUND  and %u more\n", story_findings(st) - 10);
+	tell_text(t, "failover %8s %10s %10s %10s %10s %8s\n", "n", "p50", "p90", "p99", "max", "never");
+	tell_dist(t, "client", story_failover_clients(st));
+	tell_dist(t, "pair", story_failover_pairs(st));
+	if (story_good(st))
+		tell_text(t, "good: %u expectations, %llu machine events\n", story_expects(st), (unsigned long long)story_events(st));
+	else
+		tell_text(t, "not good: %u of %u expectations missed, %u findings\n", missed, story_expects(st), story_findings(st));
+}
+
+void tell_digest(const struct tell *t, const struct story *st)
+{
+	char text[33];
+
+	record_digest_text(story_digest(st), text);
+	tell_text(t, "digest %s\n", text);
+}
+
+/* ---- JSON ---- */
+
+static void json_string(const struct tell *t, const char *s)
+{
+	t->write(t->ctx, "\"", 1);
+	for (; *s != 0; s++) {
+		unsigned char c = (unsigned char)*s;
+		if (c == '"' || c == '\\')
+			tell_text(t, "\\%c", c);
+		else if (c < 0x20)
+			tell_text(t, "\\u%04x", c);
+		else
+			t->write(t->ctx, s, 1);
+	}
+	t->write(t->ctx, "\"", 1);
+}
+
+static void json_time(const struct tell *t, const char *name, uint64_t v)
+{
+	if (v == DIST_NEVER)
+		tell_text(t, ",\"%s\":null", name);
+	else
+		tell_text(t, ",\"%s\":%llu", name, (unsigned long long)v);
+}
+
+static void json_dist(const struct tell *t, const char *who, const struct dist *d)
+{
+	tell_text(t, "\"%s\":{\"n\":%llu,\"never\":%llu", who, (unsigned long long)(d->n + d->never), (unsigned long long)d->never);
+	json_time(t, "p50_ns", dist_quantile(d, 500));
+	json_time(t, "p90_ns", dist_quantile(d, 900));
+	json_time(t, "p99_ns", dist_quantile(d, 990));
+	json_time(t, "max_ns", d->never > 0 || d->n == 0 ? DIST_NEVER : d->max);
+	tell_text(t, "}");
+}
+
+static void json_expects(const struct tell *t, const struct story *st)
+{
+	for (uint32_t i = 0; i < story_expects(st); i++) {
+		const struct story_expect *e = story_expect(st, i);
+		tell_text(t, "%s{\"line\":%u,\"text\":", i == 0 ? "" : ",", e->def->line.line);
+		json_string(t, e->def->line.text);
+		tell_text(t, ",\"measured\":");
+		json_string(t, e->measured);
+		tell_text(t, ",\"ok\":%s}", e->verdict == STORY_OK ? "true" : "false");
+	}
+}
+
+static void json_findings(const struct tell *t, const struct story *st)
+{
+	for (uint32_t i = 0; i < story_findings(st) && i < STORY_FINDINGS_MAX; i++) {
+		const struct story_finding *f = story_finding(st, i);
+		tell_text(t, "%s{\"t_ns\":%llu,\"rule\":", i == 0 ? "" : ",", (unsigned long long)f->at);
+		json_string(t, f->rule);
+		tell_text(t, ",\"text\":");
+		json_string(t, f->text);
+		tell_text(t, "}");
+	}
+}
+
+void tell_json(const struct tell *t, const struct scenario *sc, const struct story *st, uint64_t seed, const char *build)
+{
+	char digest[33];
+
+	record_digest_text(story_digest(st), digest);
+	tell_text(t, "{\"schema\":1,\"scenario\":");
+	json_string(t, sc->file[0].name);
+	tell_text(t, ",\"seed\":%llu,\"build\":", (unsigned long long)seed);
+	json_string(t, build);
+	tell_text(t, ",\"digest\":\"%s\",\"events\":%llu,\"virtual_ns\":%llu,\"verdict\":\"%s\",\"expects\":[", digest,
+	          (unsigned long long)story_events(st), (unsigned long long)story_now(st), story_good(st) ? "good" : "finding");
+	json_expects(t, st);
+	tell_text(t, "],\"findings\":[");
+	json_findings(t, st);
+	tell_text(t, "],\"failover\":{");
+	json_dist(t, "client", story_failover_clients(st));
+	tell_text(t, ",");
+	json_dist(t, "pair", story_failover_pairs(st));
+	tell_text(t, "}}\n");
+}
