@@ -245,7 +245,7 @@ static void server_info(struct pair *p, int s, uint8_t client, const struct serv
 static void client_info_is(struct pair *p, int s, uint8_t client, struct client_info *info)
 {
 	struct key private_key = pair_key(SERVER), public_key = pair_public(client), shared;
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	assert_true(wire_frame(p, s, &f));
 	assert_int_equal(f.type, FRAME_CLIENT_INFO);
@@ -492,7 +492,7 @@ static const uint8_t *big_packet(void)
 STORY(bucket)
 {
 	struct key b = pair_public(B);
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	size_t n = 0;
 	int c, s;
 
@@ -842,7 +842,7 @@ STORY(send_connects)
 {
 	struct key b = pair_public(B);
 	int c, s;
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	size_t n = 0;
 
 	wire_listens(p);

@@ -23,11 +23,10 @@ static enum http_result read_cut(struct http_reader *r, const char *text, size_t
 		memcpy(copy, text + at, take);
 		result = http_read(r, &p, &rest, head);
 		at += take - rest;
-		if (result != HTTP_READY || head->fields == 0 || r->held != NULL) {
+		if (result == HTTP_READY && r->held == NULL)
+			r->held = copy; /* the head points into the span: it lives as long as the reader */
+		else
 			free(copy);
-		} else { /* the head points into the span: keep a private copy alive through the reader */
-			r->held = copy;
-		}
 	}
 	*left = n - at;
 	return result;

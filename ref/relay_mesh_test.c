@@ -340,7 +340,7 @@ static int neighbour(struct pair *p, const char *config)
 	struct client_info info;
 	uint8_t frame[LOGIN_FRAME_MAX], nonce[KEY_NONCE] = { 3 };
 	char text[400];
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	int s;
 
 	if (p->hosts == 0) {
@@ -380,7 +380,7 @@ static void gone(struct pair *p, int s, uint8_t who, uint8_t reason)
 
 static size_t forwards(struct pair *p, int s)
 {
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	size_t n = 0;
 
 	for (; wire_frame(p, s, &f); n++) assert_int_equal(f.type, FRAME_FORWARD_PACKET);

@@ -151,7 +151,7 @@ STORY(login_raw, RAW)
 	struct key private_key = pair_key(A), server = pair_public(SERVER), shared;
 	struct client_info info = { .version = 2, .can_ack_pings = true };
 	struct server_info answer;
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	uint8_t want[45];
 	int s = wire_connect(p, r);
 
@@ -244,7 +244,7 @@ STORY(login_http_fast, "")
 STORY(http_refused_then_upgraded, "")
 {
 	int s = wire_connect(p, r);
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	for (int i = 0; i < 2; i++) {
 		wire_send(p, s, "GET /derp HTTP/1.1\r\nHost: x\r\nUpgrade: derp, websocket\r\n\r\n",
@@ -514,7 +514,7 @@ STORY(ping_while_blocked, RAW)
 	static uint8_t big[60000];
 	uint8_t data[8] = { 1 };
 	int a = login(p, r, A), b = login(p, r, B);
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	wire_room(p, b, 0);
 	for (int i = 0; i < 3; i++) send_to(p, a, B, big, sizeof big);
@@ -657,7 +657,7 @@ static void gone_while_queued(struct pair *p, int r, bool told)
 {
 	static uint8_t big[60000];
 	int a = login(p, r, A), b = login(p, r, B), c = login(p, r, C);
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	bool gone = false, came = false;
 
 	wire_room(p, b, 0);
@@ -751,7 +751,7 @@ STORY(queue_limit, RAW)
 	static uint8_t big[60000];
 	uint8_t disco[64] = { 0x54, 0x53, 0xf0, 0x9f, 0x92, 0xac };
 	int a = login(p, r, A), b = login(p, r, B), c = login(p, r, C);
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	struct relay_session_view view;
 	int others = 8, discos = 8;
 
@@ -790,7 +790,7 @@ STORY(queue_stays, RAW)
 {
 	static uint8_t big[60000];
 	int a = login(p, r, A), b1 = login(p, r, B), b2;
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	wire_room(p, b1, 0);
 	for (int i = 0; i < 3; i++) send_to(p, a, B, big, sizeof big);
@@ -872,7 +872,7 @@ STORY(keepalive, RAW)
 {
 	int s[4];
 	uint64_t first[4] = { 0 }, at[4] = { 0 };
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	bool differ = false;
 
 	for (int i = 0; i < 4; i++) s[i] = login(p, r, (uint8_t)(0x20 * (i + 1)));
@@ -950,7 +950,7 @@ STORY(watch_blocked, MESHED)
 {
 	static uint8_t big[60000];
 	int w = login_mesh(p, r, D), a = login(p, r, A), b, c;
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	wire_send_frame(p, w, FRAME_WATCH_CONNS, NULL, 0);
 	while (wire_frame(p, w, &f)) continue;
@@ -1070,7 +1070,7 @@ STORY(churn, MESHED)
 {
 	uint64_t before = 0;
 	int w = login_mesh(p, r, D);
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	wire_send_frame(p, w, FRAME_WATCH_CONNS, NULL, 0);
 	for (int round = 0; round < 12; round++) {

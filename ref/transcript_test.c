@@ -481,8 +481,8 @@ static int client_start(struct pair *p, const struct story *s, struct address *a
 {
 	char host[128], config[2048], hex[KEY_HEX + 1];
 	struct key server = pair_public(0x00);
-	uint16_t port;
-	bool fast, by_name, mesh = s->mesh_key[0] != 0;
+	uint16_t port = 0;
+	bool fast = false, by_name, mesh = s->mesh_key[0] != 0;
 	struct client_info info;
 	int n;
 

@@ -122,7 +122,7 @@ static void node_row(const struct timeline_out *o, const char *name, const int64
 	int64_t last = 0;
 
 	for (int i = 0; i < COLUMNS; i++) {
-		row[i] = value[i] < 0 ? ' ' : value[i] == 0 ? '.' : (char)('0' + (most == 0 ? 0 : value[i] * 9 / most));
+		row[i] = " .0123456789"[value[i] < 0 ? 0 : value[i] == 0 ? 1 : 2 + (most == 0 ? 0 : value[i] * 9 / most)];
 		if (value[i] < 0) continue;
 		last = value[i];
 	}

@@ -1,4 +1,6 @@
 /* The run: the queue, the owner's calls, hosts that come and go. */
+#include "sim.h"
+
 #include "engine.h"
 
 #include "../ref/buf.h"

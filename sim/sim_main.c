@@ -111,6 +111,7 @@ struct loader {
 	struct text held[SCENARIO_FILES_MAX + 1];
 	char name[SCENARIO_FILES_MAX + 1][PATH_MAX];
 	uint32_t files;
+	uint32_t served[2]; /* from the trace, by enum scenario_file_kind */
 };
 
 static void loader_free(struct loader *l)
@@ -125,44 +126,75 @@ static const char *bare(const char *path)
 	return slash == NULL ? path : slash + 1;
 }
 
-static bool load_from_trace(const struct loader *l, enum scenario_file_kind kind, const char *path, struct scenario_text *out)
+/* A run asks for the same files in the same order each time. */
+static bool load_from_trace(struct loader *l, enum scenario_file_kind kind, struct scenario_text *out)
 {
 	const char *want = kind == SCENARIO_FILE_MAP ? "map" : "include";
+	uint32_t left = l->served[kind]++;
 
 	for (uint32_t i = 0; i < record_reader_files(l->trace); i++) {
 		struct record_file_row f = record_reader_file(l->trace, i);
-		if (strcmp(f.kind, want) != 0 || (kind == SCENARIO_FILE_INCLUDE && strcmp(bare(f.name), bare(path)) != 0)) continue;
+		if (strcmp(f.kind, want) != 0 || left-- > 0) continue;
 		*out = (struct scenario_text){ f.name, f.text, f.n };
 		return true;
 	}
 	return false;
 }
 
+/* Where a path that a line of the file `from` names lies: beside that file; a map also where the user stands, or among those that
+ * ship. */
+static void place(const struct loader *l, enum scenario_file_kind kind, const char *from, const char *path, char out[PATH_MAX])
+{
+	char of[PATH_MAX], root[PATH_MAX];
+
+	if (path != NULL && path[0] == '/') {
+		snprintf(out, PATH_MAX, "%s", path);
+		return;
+	}
+	if (path != NULL) {
+		snprintf(of, sizeof of, "%s", from);
+		snprintf(out, PATH_MAX, "%.1300s/%.1300s/%.1300s", from[0] == '/' ? "" : l->folder, dirname(of), path);
+		if (kind == SCENARIO_FILE_INCLUDE || access(out, F_OK) == 0) return;
+		snprintf(out, PATH_MAX, "%s", path);
+		if (access(out, F_OK) == 0) return;
+	}
+	snprintf(out, PATH_MAX, "%.2000s/%.2000s", shipped(root), path == NULL ? "public2024.json" : path);
+}
+
+/* A name that is the same for the same file: from the scenario's folder on if it lies in there. */
+static void name_of(const struct loader *l, const char *path, char out[PATH_MAX])
+{
+	char folder[PATH_MAX], whole[PATH_MAX];
+	size_t n;
+
+	if (realpath(path, whole) == NULL) snprintf(whole, sizeof whole, "%s", path);
+	n = realpath(l->folder, folder) == NULL ? 0 : strlen(folder);
+	if (n > 0 && strncmp(whole, folder, n) == 0 && whole[n] == '/')
+		snprintf(out, PATH_MAX, "%s", whole + n + 1);
+	else
+		snprintf(out, PATH_MAX, "%s", whole);
+}
+
 static bool load_file(void *ctx, enum scenario_file_kind kind, const char *from, const char *path, struct scenario_text *out,
                       char reason[SCENARIO_REASON_SIZE])
 {
 	struct loader *l = ctx;
-	char tried[PATH_MAX], root[PATH_MAX];
+	char at[PATH_MAX];
 	uint32_t i = l->files;
 
-	(void)from;
 	if (l->trace != NULL) {
 		snprintf(reason, SCENARIO_REASON_SIZE, "the trace does not hold it");
-		return load_from_trace(l, kind, path, out);
+		return load_from_trace(l, kind, out);
 	}
-	if (path != NULL && path[0] == '/')
-		snprintf(tried, sizeof tried, "%s", path);
-	else
-		snprintf(tried, sizeof tried, "%.2000s/%.2000s", l->folder, path == NULL ? "public2024.json" : path);
-	if (kind == SCENARIO_FILE_MAP && access(tried, R_OK) != 0 && path != NULL && access(path, R_OK) == 0)
-		snprintf(tried, sizeof tried, "%s", path);
-	if (kind == SCENARIO_FILE_MAP && access(tried, R_OK) != 0)
-		snprintf(tried, sizeof tried, "%.2000s/%.2000s", shipped(root), path == NULL ? "public2024.json" : path);
-	if (i > SCENARIO_FILES_MAX || !read_whole(tried, &l->held[i])) {
-		snprintf(reason, SCENARIO_REASON_SIZE, "%s", i > SCENARIO_FILES_MAX ? "too many files" : strerror(errno));
+	place(l, kind, from, path, at);
+	if (i > SCENARIO_FILES_MAX || !read_whole(at, &l->held[i])) {
+		snprintf(reason, SCENARIO_REASON_SIZE, "%s",
+		         i > SCENARIO_FILES_MAX ? "too many files"
+		         : errno == ENOENT      ? "there is no such file"
+		                                : strerror(errno));
 		return false;
 	}
-	if (realpath(tried, l->name[i]) == NULL) snprintf(l->name[i], PATH_MAX, "%s", tried);
+	name_of(l, at, l->name[i]);
 	*out = (struct scenario_text){ l->name[i], l->held[i].p, l->held[i].n };
 	l->files++;
 	return true;

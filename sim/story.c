@@ -1,4 +1,6 @@
 /* Build, run, and the hooks in which the engine tells what happens. */
+#include "story.h"
+
 #include "story_core.h"
 
 #include "../ref/buf.h"

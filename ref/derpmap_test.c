@@ -1,0 +1,224 @@
+/* DERP maps: the public fall-back map, lenient decoding, messages, and region texts. */
+#include "derpmap.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *file_read(const char *name, size_t *n)
+{
+	const char *data = getenv("DERP_DATA");
+	char path[1000], *text;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", data == NULL ? "../shared/data" : data, name);
+	f = fopen(path, "r");
+	if (f == NULL) return NULL;
+	text = malloc(1 << 20);
+	assert_non_null(text);
+	*n = fread(text, 1, 1 << 20, f);
+	fclose(f);
+	return text;
+}
+
+/* Parses a copy of exactly that length. */
+static struct derp_map *parse(const char *text, size_t n, char error[DERPMAP_ERROR_SIZE])
+{
+	char *copy = malloc(n + (n == 0));
+	struct derp_map *map;
+
+	assert_non_null(copy);
+	memcpy(copy, text, n);
+	memset(error, 0, DERPMAP_ERROR_SIZE);
+	map = derp_map_parse(copy, n, error);
+	assert_int_equal(map == NULL, error[0] != 0);
+	free(copy);
+	return map;
+}
+
+/* The public map: 12 regions in ascending order though the file has them as text ("1", "10", "11"), their nodes in priority order. */
+static void fallback_map(void **state)
+{
+	char error[DERPMAP_ERROR_SIZE];
+	struct derp_map *map;
+	uint32_t nodes = 0;
+	size_t n = 0;
+	char *text = file_read("derpmap-tailscale-fallback.json", &n);
+
+	(void)state;
+	if (text == NULL) skip();
+	map = parse(text, n, error);
+	assert_non_null(map);
+	assert_int_equal(map->regions, 12);
+	for (uint32_t i = 0; i < map->regions; i++) {
+		const struct derp_region *r = &map->region[i];
+		if (i > 0) assert_true(r->id > r[-1].id);
+		assert_ptr_equal(derp_map_by_id(map, r->id), r);
+		assert_ptr_equal(derp_map_by_code(map, r->code), r);
+		nodes += r->nodes;
+		for (uint32_t k = 0; k < r->nodes; k++) assert_int_equal(r->node[k].region_id, r->id); /* MAP-020 */
+	}
+	assert_int_equal(nodes, 24);
+	assert_int_equal(map->region[0].id, 1);
+	assert_string_equal(map->region[0].node[0].name, "1c");
+	assert_string_equal(map->region[0].node[0].host_name, "derp1c.tailscale.com");
+	assert_string_equal(map->region[0].node[0].ipv4, "104.248.8.210");
+	assert_string_equal(map->region[0].node[0].ipv6, "2604:a880:800:10::7a0:e001");
+	assert_true(map->region[0].node[0].can_port80);
+	assert_string_equal(map->region[0].node[2].name, "1e");
+	assert_null(derp_map_by_id(map, 900));
+	assert_null(derp_map_by_code(map, "nowhere"));
+	derp_map_free(map);
+	for (size_t cut = 0; cut + 2 < n; cut += 37) { /* no beginning of it is a map */
+		map = parse(text, cut, error);
+		assert_null(map);
+	}
+	free(text);
+}
+
+/* MAP-001..MAP-003: odd but legal maps. */
+static void lenient(void **state)
+{
+	static const char text[] = "{\"unknown\":[{}],\"OmitDefaultRegions\":true,\"REGIONS\":{"
+				   "\"7\":{\"regionid\":7,\"RegionCode\":\"a\",\"Extra\":{},\"Latitude\":50.11,\"Longitude\":-8.68,\"Nodes\":null},"
+				   "\"3\":null,"
+				   "\"2\":{\"RegionCode\":\"two\",\"Nodes\":[null,{\"name\":\"2a\",\"HOSTNAME\":\"h\",\"DERPPort\":-1,\"STUNPort\":"
+				   "70000,\"STUNOnly\":true}]},"
+				   "\"7\":{\"RegionID\":7,\"RegionCode\":\"b\",\"Avoid\":true,\"NoMeasureNoHome\":true},"
+				   "\"5\":{\"RegionID\":5},\"5\":null,"
+				   "\"9007199254740991\":{\"RegionName\":\"last\"}}}";
+	char error[DERPMAP_ERROR_SIZE];
+	struct derp_map *map = parse(text, sizeof text - 1, error);
+
+	(void)state;
+	assert_non_null(map);
+	assert_true(map->omit_default_regions);
+	assert_int_equal(map->regions, 3);
+	assert_int_equal(map->region[0].id, 2);
+	assert_int_equal(map->region[0].nodes, 2);
+	assert_string_equal(map->region[0].node[0].name, "");
+	assert_string_equal(map->region[0].node[1].host_name, "h");
+	assert_int_equal(map->region[0].node[1].derp_port, -1);
+	assert_int_equal(map->region[0].node[1].stun_port, 70000);
+	assert_true(map->region[0].node[1].stun_only);
+	assert_string_equal(map->region[1].code, "b"); /* the later duplicate, whole */
+	assert_false(map->region[1].has_place);
+	assert_true(map->region[1].avoid && map->region[1].no_measure_no_home);
+	assert_true(map->region[2].id == 9007199254740991);
+	derp_map_free(map);
+	map = parse("{\"Regions\":null}", 16, error);
+	assert_non_null(map);
+	assert_int_equal(map->regions, 0);
+	derp_map_free(map);
+}
+
+/* A message says where (line:column, path) and what was expected. */
+static void messages(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{ "", "1:1: $: expected a value" },
+		{ "[]", "1:1: $: expected an object (a DERP map)" },
+		{ "{\n \"Regions\": 7}", "2:13: $.Regions: expected an object of regions" },
+		{ "{\"Regions\":{\"x\":{}}}", "expected a region number as name" },
+		{ "{\"Regions\":{\"0\":{}}}", "expected a region number from 1 to 2^53 - 1" },
+		{ "{\"Regions\":{\"9007199254740992\":{}}}", "from 1 to 2^53 - 1" },
+		{ "{\"Regions\":{\"\":{}}}", "expected a region number" },
+		{ "{\"Regions\":{\"1\":{\"RegionID\":2}}}", "$.Regions.1: expected RegionID to equal the name" },
+		{ "{\"Regions\":{\"1\":{\"Nodes\":[{},\n{\"DERPPort\":\"443\"}]}}}", "2:13: $.Regions.1.Nodes[1].DERPPort: expected an integer" },
+		{ "{\"Regions\":{\"1\":{\"Nodes\":[{\"DERPPort\":4294967296}]}}}", "expected an integer from -2147483648 to 2147483647" },
+		{ "{\"Regions\":{\"1\":{\"Nodes\":[7]}}}", "expected an object (a node)" },
+		{ "{\"Regions\":{\"1\":{\"RegionCode\":1}}}", "expected a string" },
+		{ "{\"Regions\":{\"1\":{\"Avoid\":\"no\"}}}", "expected true or false" },
+		{ "{\"Regions\":{\"1\":{\"Latitude\":90.1}}}", "expected -90 to 90 degrees" },
+		{ "{\"Regions\":{\"1\":{\"Longitude\":-180.5}}}", "expected -180 to 180 degrees" },
+		{ "{\"Regions\":{\"1\":{\"Latitude\":\"x\"}}}", "expected a number" },
+		{ "{\"Regions\":{}} x", "expected the end of the text" },
+		{ "{\"x\":nul}", "expected a value" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char error[DERPMAP_ERROR_SIZE];
+		assert_null(parse(cases[i].text, strlen(cases[i].text), error));
+		if (strstr(error, cases[i].says) == NULL) fail_msg("%s says: %s", cases[i].text, error);
+	}
+}
+
+/* Texts of 4095 bytes, 4096 nodes are the last good ones; a very deep or long path does not spoil a message. */
+static void limits(void **state)
+{
+	char *text = malloc(1 << 20), error[DERPMAP_ERROR_SIZE];
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t n = 4095; n <= 4096; n++) {
+		struct derp_map *map;
+		size_t at = (size_t)sprintf(text, "{\"Regions\":{\"1\":{\"RegionName\":\"");
+		memset(text + at, 'x', n);
+		at += n;
+		at += (size_t)sprintf(text + at, "\"}}}");
+		map = parse(text, at, error);
+		assert_int_equal(map != NULL, n == 4095);
+		derp_map_free(map);
+	}
+	for (uint32_t nodes = DERPMAP_NODES_MAX; nodes <= DERPMAP_NODES_MAX + 1; nodes++) {
+		struct derp_map *map;
+		size_t at = (size_t)sprintf(text, "{\"Regions\":{\"1\":{\"Nodes\":[");
+		for (uint32_t i = 0; i < nodes; i++) at += (size_t)sprintf(text + at, "%s{\"Name\":\"n%u\"}", i ? "," : "", i);
+		at += (size_t)sprintf(text + at, "]}}}");
+		map = parse(text, at, error);
+		assert_int_equal(map != NULL, nodes == DERPMAP_NODES_MAX);
+		if (map != NULL) assert_string_equal(map->region[0].node[nodes - 1].name, "n4095");
+		derp_map_free(map);
+	}
+	free(text);
+}
+
+/* REG-004: a region on one line with its nodes in a given order, and back; it fits or says 0. */
+static void region_text(void **state)
+{
+	static const char text[] =
+		"{\"RegionID\":9,\"RegionCode\":\"x\",\"Nodes\":[{\"Name\":\"9a\",\"RegionID\":9,\"HostName\":\"a\",\"IPv4\":\"192.0.2.1\","
+		"\"DERPPort\":8443},{\"Name\":\"9b\",\"RegionID\":9,\"HostName\":\"b\\\"\",\"CertName\":\"c\",\"IPv6\":\"none\",\"STUNPort\":-1,"
+		"\"STUNOnly\":true}]}";
+	static const uint32_t order[2] = { 1, 0 };
+	char error[DERPMAP_ERROR_SIZE], out[1000], again[1000];
+	struct derp_region *region = derp_region_parse(text, sizeof text - 1, error), *turned;
+
+	(void)state;
+	assert_non_null(region);
+	assert_int_equal(derp_region_json(region, NULL, out, sizeof out), sizeof text - 1);
+	assert_string_equal(out, text);
+	for (size_t cap = 0; cap < sizeof text; cap++) assert_int_equal(derp_region_json(region, NULL, again, cap), 0);
+	assert_int_equal(derp_region_json(region, NULL, again, sizeof text), sizeof text - 1);
+	assert_int_not_equal(derp_region_json(region, order, out, sizeof out), 0);
+	assert_null(strchr(out, '\n'));
+	turned = derp_region_parse(out, strlen(out), error);
+	assert_non_null(turned);
+	assert_string_equal(turned->node[0].name, "9b");
+	assert_string_equal(turned->node[0].host_name, "b\"");
+	assert_string_equal(turned->node[1].name, "9a");
+	assert_int_equal(turned->node[1].derp_port, 8443);
+	derp_region_free(turned);
+	derp_region_free(region);
+	assert_null(derp_region_parse("null", 4, error));
+	assert_null(derp_region_parse("{} {}", 5, error));
+	derp_region_free(NULL);
+	derp_map_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fallback_map), cmocka_unit_test(lenient),     cmocka_unit_test(messages),
+		cmocka_unit_test(limits),       cmocka_unit_test(region_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
