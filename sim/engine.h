@@ -54,7 +54,7 @@ struct flow {
 	uint64_t sent, told; /* bytes of SEND, of DRAINED */
 	uint64_t left;
 	uint64_t left_told;
-	struct held *held, **held_last;
+	struct held *held, *held_last;
 	uint64_t progress_at; /* last acknowledgement or first refusal: user timeout */
 	uint64_t fin_at;      /* when FIN comes, if fin_sent */
 };

@@ -21,7 +21,6 @@ void flow_open(struct sim *sim, uint32_t flow, uint32_t tx_host, uint32_t rx_hos
 	f->latency_ns = path.latency_ns;
 	f->jitter_ns = path.jitter_ns;
 	f->ps_per_byte = path.rate_bps == 0 ? 0 : UINT64_C(8000000000000) / path.rate_bps;
-	f->held_last = &f->held;
 	stream_init(&f->stream, sim->host[rx_host].config.window);
 }
 
@@ -55,7 +54,6 @@ static void held_pop(struct flow *f)
 	struct held *x = f->held;
 
 	f->held = x->next;
-	if (f->held == NULL) f->held_last = &f->held;
 	packet_drop(x->packet);
 	free(x);
 }
@@ -147,8 +145,11 @@ static void hold(struct flow *f, struct packet *owner, const uint8_t *p, uint32_
 	x = mem_alloc(sizeof *x);
 	*x = (struct held){ .packet = owner == NULL ? packet_copy(p, n) : packet_hold(owner), .p = p, .n = n };
 	if (owner == NULL) x->p = x->packet->bytes;
-	*f->held_last = x;
-	f->held_last = &x->next;
+	if (f->held == NULL)
+		f->held = x;
+	else
+		f->held_last->next = x;
+	f->held_last = x;
 	f->left += n;
 }
 

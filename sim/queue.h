@@ -6,6 +6,7 @@
 #ifndef SIM_QUEUE_H
 #define SIM_QUEUE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,9 +33,37 @@ struct queue {
 
 void queue_init(struct queue *q);
 void queue_free(struct queue *q);
+void queue_bucket_grow(struct queue_bucket *b);
+/* Brings the earliest pending events, if they are not after `until`, into bucket 0, which must be used up. False: none. */
+bool queue_refill(struct queue *q, uint64_t until);
+
+static inline void queue_add(struct queue *q, struct queued e)
+{
+	uint64_t differs = e.at ^ q->last;
+	uint32_t i = differs == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(differs);
+	struct queue_bucket *b = &q->bucket[i];
+
+	if (b->n == b->cap) queue_bucket_grow(b);
+	b->v[b->n++] = e;
+	if (i != 0) q->used |= UINT64_C(1) << (i - 1);
+}
+
 /* at >= the time of the event last popped. */
-void queue_push(struct queue *q, uint64_t at, uint32_t kind, uint32_t id);
+static inline void queue_push(struct queue *q, uint64_t at, uint32_t kind, uint32_t id)
+{
+	assert(at >= q->last);
+	queue_add(q, (struct queued){ .at = at, .kind = kind, .id = id });
+	q->n++;
+}
+
 /* The earliest event at or before `until`, taken off; false: none. */
-bool queue_pop(struct queue *q, uint64_t until, struct queued *out);
+static inline bool queue_pop(struct queue *q, uint64_t until, struct queued *out)
+{
+	if (q->front == q->bucket[0].n ? !queue_refill(q, until) : q->last > until) return false;
+	*out = q->bucket[0].v[q->front++];
+	assert(out->at == q->last && q->n > 0);
+	q->n--;
+	return true;
+}
 
 #endif

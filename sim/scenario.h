@@ -234,6 +234,7 @@ struct scenario_load {
 	struct scenario_amount share;   /* SHARE of pairs: bulk, onoff; of clients: roaming */
 	struct scenario_amount rate;    /* RATE: bulk, onoff */
 	struct scenario_amount hold;    /* for=, TIME of a flow: bulk */
+	struct scenario_amount size;    /* SIZE of a packet: bulk, onoff */
 	struct scenario_amount on, off; /* TIME: onoff */
 	struct scenario_amount pace;    /* PACE: arrivals */
 	struct scenario_amount stay;    /* TIME: arrivals */

@@ -94,6 +94,7 @@ static const struct scenario_option load_option[] = {
 	{ "share", SCENARIO_O_AMOUNT, YES, .needed = YES, SHARE, AT(share), FOR(BULK) | FOR(ONOFF) | FOR(ROAMING) },
 	{ "rate", SCENARIO_O_AMOUNT, YES, .needed = YES, RATE, AT(rate), FOR(BULK) | FOR(ONOFF) },
 	{ "for", SCENARIO_O_AMOUNT, YES, .needed = YES, .draws = YES, TIME_SOME, AT(hold), FOR(BULK) },
+	{ "size", SCENARIO_O_AMOUNT, YES, .unit = SCENARIO_SIZE, .lo = 32, .hi = 65536, .usual = "1312B", AT(size), FOR(BULK) | FOR(ONOFF) },
 	{ "on", SCENARIO_O_AMOUNT, YES, .needed = YES, .draws = YES, TIME_SOME, AT(on), FOR(ONOFF) },
 	{ "off", SCENARIO_O_AMOUNT, YES, .needed = YES, .draws = YES, TIME_SOME, AT(off), FOR(ONOFF) },
 	{ "pace", SCENARIO_O_AMOUNT, YES, .needed = YES, PACE, AT(pace), FOR(ARRIVALS) },

@@ -387,6 +387,8 @@ uint64_t story_now(const struct story *st) { return sim_now(st->sim); }
 struct sim_digest story_digest(const struct story *st) { return sim_digest(st->sim); }
 bool story_interrupted(const struct story *st) { return st->interrupted; }
 uint32_t story_clients(const struct story *st) { return st->clients; }
+uint64_t story_connected(const struct story *st) { return st->connected; }
+uint64_t story_delivered(const struct story *st) { return st->delivered; }
 uint32_t story_nodes(const struct story *st) { return st->nodes; }
 uint32_t story_tailnets(const struct story *st) { return st->tailnets; }
 const struct dist *story_failover_clients(const struct story *st) { return &st->failover_client; }

@@ -82,6 +82,8 @@ uint64_t story_now(const struct story *st);
 struct sim_digest story_digest(const struct story *st);
 bool story_interrupted(const struct story *st);
 uint32_t story_clients(const struct story *st);
+uint64_t story_connected(const struct story *st);
+uint64_t story_delivered(const struct story *st); /* packets */
 uint32_t story_nodes(const struct story *st);
 uint32_t story_tailnets(const struct story *st);
 const struct dist *story_failover_clients(const struct story *st);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DISCO_SIZE = 124 /* a disco ping in its box */, BULK_SIZE = 1312 /* a full tunnel packet of MTU 1280 */, FLOWS_MAX = 1000000 };
+enum { DISCO_SIZE = 124 /* a disco ping in its box */, FLOWS_MAX = 1000000 };
 
 /* ---- sending ---- */
 
@@ -122,13 +122,13 @@ static void bulk_fire(void *ctx, uint32_t flow)
 	if (sim_now(st->sim) >= l->till) return;
 	if (sim_now(st->sim) >= f->end_at) flow_choose(st, l, f);
 	if (l->def->of.parts == 0 || (set_has_client(st, &l->def->of, f->from) && set_has_client(st, &l->def->of, f->to)))
-		send_packet(st, f->from, f->to, BULK_SIZE, false);
+		send_packet(st, f->from, f->to, (uint32_t)l->def->size.lo, false);
 	sim_call_at(st->sim, f->call, sim_now(st->sim) + l->interval_ns);
 }
 
 static void bulk_start(struct story *st, struct story_load *l)
 {
-	l->interval_ns = UINT64_C(8000000000) * BULK_SIZE / (l->def->rate.lo == 0 ? 1 : l->def->rate.lo);
+	l->interval_ns = UINT64_C(8000000000) * l->def->size.lo / (l->def->rate.lo == 0 ? 1 : l->def->rate.lo);
 	for (uint32_t i = 0; i < l->flows; i++) {
 		struct story_flow *f = &l->flow[i];
 		f->call = sim_call_add(st->sim, bulk_fire, l, i);
