@@ -63,8 +63,9 @@ static bool on_second(void *ctx, uint64_t now, uint64_t until)
 	return true;
 }
 
-static const char map[] = "{\"Regions\":{\"1\":{\"RegionID\":1,\"RegionCode\":\"fra\",\"RegionName\":\"Frankfurt\",\"Latitude\":50.11,\"Longitude\":8.68,"
-			  "\"Nodes\":[{\"Name\":\"1a\",\"RegionID\":1,\"HostName\":\"fra-1.test\",\"IPv4\":\"192.0.2.1\"}]}}}";
+static const char map[] =
+	"{\"Regions\":{\"1\":{\"RegionID\":1,\"RegionCode\":\"fra\",\"RegionName\":\"Frankfurt\",\"Latitude\":50.11,\"Longitude\":8.68,"
+	"\"Nodes\":[{\"Name\":\"1a\",\"RegionID\":1,\"HostName\":\"fra-1.test\",\"IPv4\":\"192.0.2.1\"}]}}}";
 
 static bool load_map(void *ctx, enum scenario_file_kind kind, const char *from, const char *path, struct scenario_text *out,
                      char reason[SCENARIO_REASON_SIZE])
@@ -123,8 +124,8 @@ static int idle_report(struct measure *m)
 }
 
 static const char star_text[] = "# a star: everyone to everyone, 1,000 packets of 200 B a second each\n"
-				"region fra nodes=1 cpu=2 packet=0ns byte=0ns handshake=0ns\n"
-				"tailnet star clients=%u spread=world join=0s..2s\n"
+				"region fra city=lisbon nodes=1 cpu=2 packet=0ns byte=0ns handshake=0ns\n"
+				"tailnet star clients=%u spread=europe join=0s..2s\n"
 				"load bulk share=%s rate=1600Kbps for=1ns size=200B begin=%us till=%us\n"
 				"expect at end nothing forged, changed, doubled, misdelivered, unaccounted\n"
 				"until %us\n";

@@ -5,7 +5,8 @@
  * forward: twice-forwarded (MSH-017). At the end every packet must be accounted for: delivered, dropped with a reason, queued, in
  * flight, or lost with a stream or host that died; else it is unaccounted.
  *
- * Bytes of a packet: 6 of disco magic (KEY-011) or a WireGuard-like type, 2 zero, 8 marker, 8 number, then filler by number. */
+ * Bytes of a packet: 6 of disco magic (KEY-011) or a WireGuard-like type, 2 zero, 4 marker, 4 check sum, 8 number, 4 sender, 4 receiver,
+ * then filler by number. */
 #ifndef SIM_LEDGER_H
 #define SIM_LEDGER_H
 
@@ -14,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LEDGER_HEAD = 24, LEDGER_SIZE_MIN = LEDGER_HEAD, LEDGER_SIZE_MAX = 65536 };
+enum { LEDGER_HEAD = 32, LEDGER_SIZE_MIN = LEDGER_HEAD, LEDGER_SIZE_MAX = 65536 };
 
 enum ledger_end {
 	LEDGER_DELIVERED,
@@ -45,8 +46,9 @@ void ledger_free(struct ledger *l);
 /* A new packet; returns its bytes, valid until the next call. size >= FRAME_DISCO_MIN for disco. */
 const uint8_t *ledger_send(struct ledger *l, uint64_t now, uint32_t from, uint32_t to, uint32_t size, bool disco);
 /* A client got p,n with a source key that belongs to `from` (UINT32_MAX: nobody's). On LEDGER_OK the packet is closed and *out says
- * what it was; on another fault *out is as far as known (out->number 0: nothing). */
+ * what it was; on another fault *out is as far as known (out->number 0: nothing). out->sent_at is left 0: ledger_sent_at. */
 enum ledger_fault ledger_deliver(struct ledger *l, uint32_t at, uint32_t from, const uint8_t *p, uint32_t n, struct ledger_packet *out);
+uint64_t ledger_sent_at(const struct ledger *l, uint64_t number); /* of the packet delivered last */
 enum ledger_fault ledger_forward(struct ledger *l, const uint8_t *p, uint32_t n);
 /* The packet ends otherwise. False: p,n is no open packet of ours (already ended, or forged). *out may be NULL. */
 bool ledger_end(struct ledger *l, const uint8_t *p, uint32_t n, enum ledger_end end, struct ledger_packet *out);
@@ -59,8 +61,8 @@ void ledger_scan(struct ledger *l, const uint8_t *a, uint32_t an, const uint8_t 
 void ledger_see_none(struct ledger *l);
 void ledger_see(struct ledger *l, const uint8_t *p, uint32_t n);
 void ledger_unseen_each(struct ledger *l, bool (*fn)(void *ctx, const struct ledger_packet *packet), void *ctx);
-/* Who is said to have sent p,n: UINT32_MAX if no packet of ours has this head. */
-uint32_t ledger_claims(const struct ledger *l, const uint8_t *p, uint32_t n);
+/* Whom p,n names as its sender: UINT32_MAX if it does not look like a packet of ours. */
+uint32_t ledger_claims(const uint8_t *p, uint32_t n);
 
 uint64_t ledger_sent(const struct ledger *l);
 uint64_t ledger_sent_bytes(const struct ledger *l);

@@ -140,7 +140,7 @@ static void on_note(void *ctx, uint32_t host, const struct note *n)
 static void delivered(struct story *st, uint32_t client, const uint8_t *key, const uint8_t *p, uint32_t n)
 {
 	struct ledger_packet packet;
-	uint32_t from = ledger_claims(st->ledger, p, n);
+	uint32_t from = ledger_claims(p, n);
 	enum ledger_fault fault;
 
 	if (from >= st->clients || memcmp(st->client[from].public_key.b, key, KEY_SIZE) != 0) from = truth_client_of_key(st, key);
@@ -153,7 +153,7 @@ static void delivered(struct story *st, uint32_t client, const uint8_t *key, con
 	st->delivered++;
 	st->forwarded_delivered += packet.forwards > 0;
 	if (st->client[client].node != NOBODY) st->node[st->client[client].node].delivered++;
-	if (st->hit) truth_pair_delivered(st, packet.from, packet.to, packet.sent_at);
+	if (st->hit) truth_pair_delivered(st, packet.from, packet.to, ledger_sent_at(st->ledger, packet.number));
 	story_dirty(st, DIRT_PACKETS);
 }
 
