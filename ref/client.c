@@ -394,8 +394,8 @@ static void start(struct client *c, const struct event *e)
 	c->derper = config.profile == 1;
 	c->wanted = config.connect;
 	c->limits = (struct outbox_limits){ config.queue_depth, config.high_water, config.forward_timeout };
-	c->times = (struct client_times){ config.dial_timeout, config.connect_timeout, config.receive_timeout,
-		                          config.retry_after,  config.retry_max,       config.return_after };
+	c->times = (struct client_times){ config.receive_timeout, config.dial_timeout, config.connect_timeout,
+		                          config.retry_after,     config.retry_max,    config.return_after };
 	if (!key_is_zero(config.mesh_key.b) || !key_is_zero(config.server_key.b) || config.app_name.n != 0) {
 		c->extra = mem_zero(1, sizeof *c->extra);
 		c->extra->mesh_key = config.mesh_key;

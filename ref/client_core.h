@@ -46,7 +46,7 @@ struct client_config {
 
 /* The parts of the configuration that live on, the seldom ones apart: most clients of a simulation share one set of values. */
 struct client_times {
-	uint64_t dial, connect, receive, retry_after, retry_max, return_after;
+	uint64_t receive, dial, connect, retry_after, retry_max, return_after;
 };
 
 struct client_extra { /* only where set */
@@ -63,32 +63,33 @@ struct client_bucket {
 	uint64_t rate, burst, tokens, at;
 };
 
+/* What a packet touches comes first. */
 struct client {
 	struct machine machine;
-	struct machine_env env;
-	uint64_t conn; /* connection in use, TOKEN_NONE */
+	struct actions *out_now, *up_now; /* of the step under way */
+	uint64_t conn;                    /* connection in use, TOKEN_NONE */
 	struct outbox out;
 	struct frame_reader reader;
 	uint64_t heard; /* when the last complete frame came: CLI-008 */
 	uint8_t state;  /* enum client_state */
 	uint8_t fast, retry;
 	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
-	uint32_t node; /* in use or tried */
-	struct client_dial dial[2];
-	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
 	uint32_t failures; /* CLI-032 */
-	uint32_t slot_first, slots_busy, generation_next;
-	uint64_t generation;
+	struct client_bucket *bucket; /* CLI-004 */
+	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
 	struct outbox_limits limits;
 	struct client_times times;
+	struct machine_env env;
+	uint32_t node; /* in use or tried */
+	struct client_dial dial[2];
+	uint32_t slot_first, slots_busy, generation_next;
+	uint64_t generation;
 	struct rng rng;
 	struct key key, public_key, server_key, shared;
 	bool server_known;
 	struct client_region *region;
 	struct client_extra *extra;
-	struct client_bucket *bucket; /* CLI-004 */
 	struct http_reader *http;
-	struct actions *out_now, *up_now; /* of the step under way */
 };
 
 static inline const char *region_text(const struct client_region *r, uint16_t at) { return (const char *)&r->node[r->nodes] + at; }

@@ -130,7 +130,7 @@ static bool read_header(struct frame_reader *r, const uint8_t **p, size_t *n)
 	return r->head_n == FRAME_HEADER;
 }
 
-static enum frame_result skip_payload(struct frame_reader *r, const uint8_t **p, size_t *n, uint32_t announced)
+static void skip_payload(struct frame_reader *r, const uint8_t **p, size_t *n, uint32_t announced)
 {
 	uint32_t take = announced - r->have;
 
@@ -138,7 +138,6 @@ static enum frame_result skip_payload(struct frame_reader *r, const uint8_t **p,
 	r->have += take;
 	*p += take, *n -= take;
 	if (r->have == announced) next_frame(r);
-	return FRAME_MORE;
 }
 
 static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out)
@@ -165,6 +164,16 @@ static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p,
 	return FRAME_READY;
 }
 
+/* The header stands: its verdict is the same each time it is asked for. */
+static void header_out(const struct frame_reader *r, struct frame *out)
+{
+	out->type = r->head[0];
+	out->n = get_u32(r->head + 1);
+	out->verdict = (enum frame_verdict)r->verdict;
+	out->payload = NULL;
+	out->owner = NULL;
+}
+
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out)
 {
 	for (;;) {
@@ -172,16 +181,18 @@ enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *
 			packet_drop(r->gather);
 			r->gather = NULL;
 		}
-		if (r->head_n < FRAME_HEADER && !read_header(r, p, n)) return FRAME_MORE;
-		*out = (struct frame){ .type = r->head[0], .n = get_u32(r->head + 1) };
-		out->verdict = frame_verdict(r->role, out->type, out->n);
 		if (!r->announced) {
+			if (*n == 0 || !read_header(r, p, n)) return FRAME_MORE;
+			r->verdict = (uint8_t)frame_verdict(r->role, r->head[0], get_u32(r->head + 1));
 			r->announced = true;
+			header_out(r, out);
 			return FRAME_HEADER_READ;
 		}
-		assert(out->verdict != FRAME_BAD);
+		assert(r->verdict != FRAME_BAD);
+		header_out(r, out);
 		if (out->verdict == FRAME_TAKE) return take_payload(r, p, n, out);
-		if (skip_payload(r, p, n, out->n) == FRAME_MORE && r->head_n != 0) return FRAME_MORE;
+		skip_payload(r, p, n, out->n);
+		if (r->announced) return FRAME_MORE;
 	}
 }
 

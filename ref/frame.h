@@ -108,8 +108,9 @@ struct frame {
 struct frame_reader {
 	enum frame_role role;
 	uint8_t head[FRAME_HEADER];
-	uint8_t head_n; /* header bytes so far */
-	bool announced; /* the header has been handed out */
+	uint8_t head_n;  /* header bytes so far */
+	bool announced;  /* the header has been handed out */
+	uint8_t verdict; /* on it, once it has: enum frame_verdict */
 	uint32_t have;  /* payload bytes gathered or skipped */
 	struct packet *gather;
 };

@@ -73,18 +73,13 @@ void actions_reset(struct actions *a)
 	memset(a->work, 0, sizeof a->work);
 }
 
-struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token)
+void actions_grow(struct actions *a)
 {
-	struct action *x;
-
 	assert(a->n < ACTIONS_MAX);
 	MEM_ROOM(a->v, a->n, a->cap);
-	x = &a->v[a->n++];
-	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
-	return x;
 }
 
-static void arena_grow(struct actions *a, uint32_t n)
+void actions_arena_grow(struct actions *a, uint32_t n)
 {
 	uint32_t cap = a->arena_cap ? a->arena_cap : 4096;
 
@@ -92,24 +87,6 @@ static void arena_grow(struct actions *a, uint32_t n)
 	assert(cap <= ACTIONS_ARENA_MAX);
 	a->arena = mem_grow(a->arena, cap);
 	a->arena_cap = cap;
-}
-
-uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
-{
-	struct action *x = actions_add(a, ACTION_SEND, token);
-
-	assert(head_n <= ACTIONS_HEAD_MAX);
-	if (a->arena_cap - a->arena_n < head_n) arena_grow(a, head_n);
-	x->head_at = a->arena_n;
-	x->head_n = head_n;
-	a->arena_n += head_n;
-	return a->arena + x->head_at;
-}
-
-void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
-{
-	assert(a->n > 0 && a->v[a->n - 1].span.n == 0);
-	a->v[a->n - 1].span = (struct span){ .p = p, .n = n };
 }
 
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n)

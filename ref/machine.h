@@ -309,13 +309,37 @@ void actions_reset(struct actions *a);
 /* May a fan-out go on? False when the list is as long as one step of it may make it. */
 static inline bool actions_room(const struct actions *a) { return a->n < ACTIONS_FANOUT_MAX; }
 
+void actions_grow(struct actions *a);                 /* the list is full */
+void actions_arena_grow(struct actions *a, uint32_t n); /* so is the arena for n more bytes */
 /* Appends an action of this kind with everything else zero. The pointer is valid until the next append. */
-struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token);
+static inline struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token)
+{
+	struct action *x;
+
+	if (a->n == a->cap) actions_grow(a);
+	x = &a->v[a->n++];
+	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
+	return x;
+}
 /* SEND of head_n bytes, to be written by the caller at the returned place before the next call; the caller may set ->span of
  * the last action afterwards with actions_span. head_n <= ACTIONS_HEAD_MAX, may be 0. */
-uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n);
+static inline uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+{
+	struct action *x = actions_add(a, ACTION_SEND, token);
+
+	assert(head_n <= ACTIONS_HEAD_MAX);
+	if (a->arena_cap - a->arena_n < head_n) actions_arena_grow(a, head_n);
+	x->head_at = a->arena_n;
+	x->head_n = head_n;
+	a->arena_n += head_n;
+	return a->arena + x->head_at;
+}
 /* Puts event bytes or constants behind the head of the last action. */
-void actions_span(struct actions *a, const uint8_t *p, uint32_t n);
+static inline void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
+{
+	assert(a->n > 0 && a->v[a->n - 1].span.n == 0);
+	a->v[a->n - 1].span = (struct span){ .p = p, .n = n };
+}
 /* The same with a counted packet; takes over one count from the caller. p,n lie inside the packet. */
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);
 void actions_read(struct actions *a, uint64_t token, uint32_t n);

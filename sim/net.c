@@ -16,9 +16,10 @@ static uint32_t conn_new(struct sim *sim)
 
 	if (conn == NONE) {
 		if (sim->conns == sim->conns_cap) {
-			sim->conns_cap = sim->conns_cap ? 2 * sim->conns_cap : 64;
-			sim->conn = mem_grow(sim->conn, (uint64_t)sim->conns_cap * sizeof *sim->conn);
-			sim->flow = mem_grow(sim->flow, (uint64_t)sim->conns_cap * 2 * sizeof *sim->flow);
+			uint64_t before = sim->conns_cap, cap = before ? 2 * before : 64;
+			sim->conn = mem_grow_lines(sim->conn, before * sizeof *sim->conn, cap * sizeof *sim->conn);
+			sim->flow = mem_grow_lines(sim->flow, before * 2 * sizeof *sim->flow, cap * 2 * sizeof *sim->flow);
+			sim->conns_cap = (uint32_t)cap;
 		}
 		conn = sim->conns++;
 		sim->conn[conn] = (struct conn){ .generation = 0 };
@@ -121,8 +122,10 @@ uint32_t net_dial(struct sim *sim, uint32_t host, uint64_t token, const struct a
 	c->token[0] = token;
 	c->to = *to;
 	c->dialed_at = at;
-	flow_open(sim, 2 * conn, host, c->host[1]);
-	flow_open(sim, 2 * conn + 1, c->host[1], host);
+	flow_open(sim, 2 * conn);
+	flow_open(sim, 2 * conn + 1);
+	sim->flow[2 * conn].back_ns = sim->flow[2 * conn + 1].latency_ns;
+	sim->flow[2 * conn + 1].back_ns = sim->flow[2 * conn].latency_ns;
 	sim->flow[2 * conn + 1].rx_token = token;
 	if (target == NONE) {
 		c->over[1] = true;

@@ -11,12 +11,13 @@ static const uint64_t kernel_timeout = 924 * NS_S, retransmit_first = 200 * NS_M
 
 /* ---- life ---- */
 
-void flow_open(struct sim *sim, uint32_t flow, uint32_t tx_host, uint32_t rx_host)
+void flow_open(struct sim *sim, uint32_t flow)
 {
 	struct flow *f = &sim->flow[flow];
+	uint32_t tx_host = flow_tx_host(sim, flow), rx_host = flow_rx_host(sim, flow);
 	struct sim_path path = { 0 };
 
-	*f = (struct flow){ .tx_host = tx_host, .rx_host = rx_host, .read_max = SIM_TURN_MAX };
+	*f = (struct flow){ .read_max = SIM_TURN_MAX };
 	sim->hooks.path(sim->hooks.ctx, tx_host, rx_host, &path);
 	f->latency_ns = path.latency_ns;
 	f->jitter_ns = path.jitter_ns;
@@ -37,9 +38,10 @@ struct losing {
 
 struct sim_loss flow_loss(const struct sim *sim, uint32_t flow)
 {
-	const struct flow *f = &sim->flow[flow];
-
-	return (struct sim_loss){ .from = f->tx_host, .to = f->rx_host, .rx_token = f->rx_token, .crashed = sim->conn[flow_conn(flow)].died };
+	return (struct sim_loss){ .from = flow_tx_host(sim, flow),
+		                  .to = flow_rx_host(sim, flow),
+		                  .rx_token = sim->flow[flow].rx_token,
+		                  .crashed = sim->conn[flow_conn(flow)].died };
 }
 
 static void lose(void *ctx, const uint8_t *p, uint32_t n)
@@ -73,19 +75,20 @@ void flow_free(struct sim *sim, uint32_t flow)
 
 /* ---- sending ---- */
 
-static uint64_t arrival_time(struct sim *sim, struct flow *f, uint32_t n, uint64_t at)
+static uint64_t arrival_time(struct sim *sim, uint32_t flow, uint32_t n, uint64_t at)
 {
+	struct flow *f = &sim->flow[flow];
 	uint64_t leave = max_u64(at, f->stream.free_at) + (n * f->ps_per_byte + 999) / 1000, come;
 
 	f->stream.free_at = leave;
 	come = leave + f->latency_ns;
-	if (f->jitter_ns > 0) come += prng_below(&sim->host[f->tx_host].jitter, f->jitter_ns + 1);
+	if (f->jitter_ns > 0) come += prng_below(&sim->host[flow_tx_host(sim, flow)].jitter, f->jitter_ns + 1);
 	return max_u64(come, f->stream.last_at);
 }
 
-static uint64_t user_timeout(const struct sim *sim, const struct flow *f, uint32_t side)
+static uint64_t user_timeout(const struct sim *sim, uint32_t flow)
 {
-	uint64_t own = side == 1 ? sim->host[f->tx_host].config.user_timeout_ns : 0;
+	uint64_t own = flow_side(flow) == 1 ? sim->host[flow_tx_host(sim, flow)].config.user_timeout_ns : 0;
 
 	return own == 0 ? kernel_timeout : own;
 }
@@ -97,7 +100,7 @@ static void arm_stuck(struct sim *sim, uint32_t flow, uint64_t from)
 	if (f->stuck_armed) return;
 	f->stuck_armed = true;
 	f->progress_at = from;
-	queue_push(&sim->queue, max_u64(sim->now, from + user_timeout(sim, f, flow_side(flow))), conn_kind(sim, QUEUE_STUCK, flow_conn(flow)), flow);
+	queue_push(&sim->queue, max_u64(sim->now, from + user_timeout(sim, flow)), conn_kind(sim, QUEUE_STUCK, flow_conn(flow)), flow);
 }
 
 static void arm_arrival_at(struct sim *sim, uint32_t flow, uint64_t at)
@@ -174,7 +177,7 @@ void flow_send(struct sim *sim, uint32_t flow, const uint8_t *head, uint32_t hea
 	if (n == 0) return;
 	f->sent += n;
 	if (part > 0) {
-		uint8_t *to = stream_put(&f->stream, &sim->pool, arrival_time(sim, f, part, at), part);
+		uint8_t *to = stream_put(&f->stream, &sim->pool, arrival_time(sim, flow, part, at), part);
 		uint32_t first = part < head_n ? part : head_n;
 		if (first > 0) memcpy(to, head, first);
 		if (part > first) memcpy(to + first, span->p, part - first);
@@ -215,7 +218,7 @@ void flow_room(struct sim *sim, uint32_t flow)
 		struct held *x = f->held;
 		uint32_t room = stream_room(&f->stream, sim->now), n = x->n < room ? x->n : room;
 		if (n == 0) break;
-		memcpy(stream_put(&f->stream, &sim->pool, arrival_time(sim, f, n, sim->now), n), x->p, n);
+		memcpy(stream_put(&f->stream, &sim->pool, arrival_time(sim, flow, n, sim->now), n), x->p, n);
 		f->left -= n;
 		x->p += n;
 		x->n -= n;
@@ -227,7 +230,7 @@ void flow_room(struct sim *sim, uint32_t flow)
 		arm_room(sim, flow);
 	else if (f->fin_wanted && !f->fin_sent)
 		send_fin(sim, flow, sim->now);
-	if (f->left != f->left_told) node_ready(sim, f->tx_host, READY_DRAINED, flow);
+	if (f->left != f->left_told) node_ready(sim, flow_tx_host(sim, flow), READY_DRAINED, flow);
 }
 
 /* ---- receiving ---- */
@@ -244,7 +247,7 @@ void flow_arm_arrival(struct sim *sim, uint32_t flow)
 /* Bytes for a process that is no more: its host's kernel answers, if there is one. */
 static void arrive_at_nobody(struct sim *sim, uint32_t flow)
 {
-	if (!sim->host[sim->flow[flow].rx_host].silent) net_reset_from(sim, flow_conn(flow), 1 - flow_side(flow), sim->now);
+	if (!sim->host[flow_rx_host(sim, flow)].silent) net_reset_from(sim, flow_conn(flow), 1 - flow_side(flow), sim->now);
 }
 
 void flow_arrive(struct sim *sim, uint32_t flow)
@@ -259,7 +262,7 @@ void flow_arrive(struct sim *sim, uint32_t flow)
 	}
 	if (sim->conn[conn].closing[rx] || f->read_max == 0) return;
 	if (f->stream.arrivals > 0) {
-		node_ready(sim, f->rx_host, READY_STREAM, flow);
+		node_ready(sim, flow_rx_host(sim, flow), READY_STREAM, flow);
 	} else if (f->fin_sent && f->fin_at <= sim->now) {
 		if (!sim->conn[conn].over[rx]) flow_finish(sim, flow ^ 1, sim->now);
 		net_closing(sim, conn, rx, CLOSE_EOF);
@@ -296,7 +299,7 @@ void flow_stuck(struct sim *sim, uint32_t flow)
 
 	f->stuck_armed = false;
 	if (end_gone(sim, conn, side) || (!unanswered && f->left == 0)) return;
-	if (f->progress_at + user_timeout(sim, f, side) > sim->now) {
+	if (f->progress_at + user_timeout(sim, flow) > sim->now) {
 		arm_stuck(sim, flow, f->progress_at);
 		return;
 	}

@@ -226,18 +226,6 @@ void node_cpu_free(struct sim *sim, uint32_t host)
 
 /* ---- a turn ---- */
 
-uint32_t node_conn(const struct sim *sim, const struct host *h, uint64_t token, uint32_t *side)
-{
-	uint32_t slot = token_slot(token), conn;
-
-	*side = token_is_machine(token) ? 0 : 1;
-	if (*side == 0)
-		conn = slot < h->config.slots ? h->dial[slot] : NONE;
-	else
-		conn = slot < h->slots ? h->slot[slot].conn : NONE;
-	return conn != NONE && sim->conn[conn].token[*side] == token ? conn : NONE;
-}
-
 static void apply_close(struct sim *sim, uint32_t host, const struct action *x, uint64_t at)
 {
 	uint32_t side, conn = node_conn(sim, &sim->host[host], x->token, &side);
@@ -361,7 +349,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 {
 	struct flow *f = &sim->flow[id];
 	uint32_t conn = flow_conn(id), rx = 1 - flow_side(id), n;
-	uint64_t back = sim->flow[id ^ 1].latency_ns;
+	uint64_t back = f->back_ns;
 	struct event e = { .kind = EVENT_BYTES, .token = f->rx_token };
 	const uint8_t *p;
 
@@ -373,7 +361,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 		return;
 	}
 	if (n > f->read_max) n = f->read_max;
-	if (n < f->read_max && stream_ready(&f->stream, sim->now, n + 1) > n) {
+	if (n < f->read_max && stream_more(&f->stream, sim->now)) {
 		uint32_t max = f->read_max < SIM_TURN_MAX ? f->read_max : SIM_TURN_MAX;
 		n = stream_gather(&f->stream, &sim->pool, sim->now, sim->scratch, max, back);
 		e.bytes = (struct event_bytes){ .p = sim->scratch, .n = n };

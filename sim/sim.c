@@ -57,7 +57,11 @@ uint32_t sim_host_add(struct sim *sim, const struct sim_host_config *config)
 	uint32_t host = sim->hosts;
 
 	assert(config->window > 0 && config->slots > 0 && config->fds > 0);
-	MEM_ROOM(sim->host, sim->hosts, sim->hosts_cap);
+	if (sim->hosts == sim->hosts_cap) {
+		uint64_t before = sim->hosts_cap, cap = before ? 2 * before : 8;
+		sim->host = mem_grow_lines(sim->host, before * sizeof *sim->host, cap * sizeof *sim->host);
+		sim->hosts_cap = (uint32_t)cap;
+	}
 	sim->hosts++;
 	sim->host[host] = (struct host){ .config = *config };
 	node_init(sim, host);
