@@ -39,7 +39,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all demo test test-units test-unit check bench proof install-deps format clean help tests replays objects force
+.PHONY: all demo test test-units test-unit check interop bench proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -133,6 +133,10 @@ check: ## include rules, symbols, floating point, formatting, tidiness, system c
 proof: ## the long versions of what must be shown
 	@.ci/install test
 	@.ci/proof
+
+interop: ## our relay and client over loopback, against each other and, where Go is there, against the original
+	@.ci/install build
+	@.ci/interop
 
 bench: ## the star of 1,000 clients beside the yardstick, and the memory of idle clients
 	@.ci/bench

@@ -284,7 +284,7 @@ static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size
 {
 	struct frame f;
 
-	while (c->conn != TOKEN_NONE) {
+	while (c->conn != TOKEN_NONE && (*n > 0 || !frame_reader_idle(&c->reader))) {
 		switch (frame_read(&c->reader, p, n, &f)) {
 		case FRAME_MORE: return;
 		case FRAME_HEADER_READ:

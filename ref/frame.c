@@ -123,6 +123,12 @@ static bool read_header(struct frame_reader *r, const uint8_t **p, size_t *n)
 {
 	size_t take = FRAME_HEADER - r->head_n;
 
+	if (take == FRAME_HEADER && *n >= FRAME_HEADER) { /* the usual case */
+		memcpy(r->head, *p, FRAME_HEADER);
+		r->head_n = FRAME_HEADER;
+		*p += FRAME_HEADER, *n -= FRAME_HEADER;
+		return true;
+	}
 	if (take > *n) take = *n;
 	memcpy(r->head + r->head_n, *p, take);
 	r->head_n = (uint8_t)(r->head_n + take);

@@ -328,7 +328,7 @@ void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t
 	struct frame f;
 	const char *why;
 
-	while (s->phase == SESSION_STEADY) {
+	while (s->phase == SESSION_STEADY && (*n > 0 || !frame_reader_idle(&s->reader))) {
 		switch (frame_read(&s->reader, p, n, &f)) {
 		case FRAME_MORE: return;
 		case FRAME_HEADER_READ:

@@ -312,7 +312,7 @@ static void step(struct sim *sim, uint32_t host, struct event *e)
 	if (sim->hooks.deliver != NULL)
 		for (uint32_t i = 0; i < sim->up.n; i++) sim->hooks.deliver(sim->hooks.ctx, host, &sim->up.v[i]);
 	actions_reset(&sim->out);
-	actions_reset(&sim->up);
+	if (sim->up.n > 0) actions_reset(&sim->up); /* nothing but deliveries is in it */
 	sim->in_step = false;
 }
 
