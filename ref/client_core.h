@@ -74,7 +74,7 @@ struct client {
 	uint8_t state;  /* enum client_state */
 	uint8_t fast, retry;
 	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
-	uint32_t failures; /* CLI-032 */
+	uint32_t failures;            /* CLI-032 */
 	struct client_bucket *bucket; /* CLI-004 */
 	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
 	struct outbox_limits limits;

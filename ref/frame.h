@@ -111,7 +111,7 @@ struct frame_reader {
 	uint8_t head_n;  /* header bytes so far */
 	bool announced;  /* the header has been handed out */
 	uint8_t verdict; /* on it, once it has: enum frame_verdict */
-	uint32_t have;  /* payload bytes gathered or skipped */
+	uint32_t have;   /* payload bytes gathered or skipped */
 	struct packet *gather;
 };
 

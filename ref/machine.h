@@ -309,7 +309,7 @@ void actions_reset(struct actions *a);
 /* May a fan-out go on? False when the list is as long as one step of it may make it. */
 static inline bool actions_room(const struct actions *a) { return a->n < ACTIONS_FANOUT_MAX; }
 
-void actions_grow(struct actions *a);                 /* the list is full */
+void actions_grow(struct actions *a);                   /* the list is full */
 void actions_arena_grow(struct actions *a, uint32_t n); /* so is the arena for n more bytes */
 /* Appends an action of this kind with everything else zero. The pointer is valid until the next append. */
 static inline struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token)

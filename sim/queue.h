@@ -32,12 +32,12 @@ struct queue_bucket {
 };
 
 struct queue {
-	struct queue_bucket run; /* sorted */
-	uint32_t front;          /* its next */
-	uint64_t run_end;        /* everything pending up to and at this time is in the run */
-	uint64_t now;            /* of the event popped last: nothing may be earlier */
-	uint64_t last;           /* what the levels differ from; <= all in them */
-	uint64_t n;              /* pending */
+	struct queue_bucket run;     /* sorted */
+	uint32_t front;              /* its next */
+	uint64_t run_end;            /* everything pending up to and at this time is in the run */
+	uint64_t now;                /* of the event popped last: nothing may be earlier */
+	uint64_t last;               /* what the levels differ from; <= all in them */
+	uint64_t n;                  /* pending */
 	uint64_t used[QUEUE_LEVELS]; /* bit s: slot s holds something */
 	struct queue_bucket slot[QUEUE_LEVELS][QUEUE_SLOTS];
 };
