@@ -110,6 +110,15 @@ static uint32_t host_by_ip(const struct sim *sim, const struct address *ip)
 	return NONE;
 }
 
+/* Each connection uses one, dialled or accepted. */
+static bool has_descriptor(const struct host *h)
+{
+	uint32_t used = h->open + h->backlog;
+
+	for (uint32_t i = 0; i < h->config.slots; i++) used += h->dial[i] != NONE;
+	return used < h->config.fds;
+}
+
 uint32_t net_dial(struct sim *sim, uint32_t host, uint64_t token, const struct address *to, uint64_t at)
 {
 	uint32_t conn = conn_new(sim), target = host_by_ip(sim, to);
@@ -124,9 +133,9 @@ uint32_t net_dial(struct sim *sim, uint32_t host, uint64_t token, const struct a
 	flow_open(sim, 2 * conn, host, c->host[1]);
 	flow_open(sim, 2 * conn + 1, c->host[1], host);
 	sim->flow[2 * conn + 1].rx_token = token;
-	if (target == NONE) {
+	if (target == NONE || !has_descriptor(&sim->host[host])) {
 		c->over[1] = true;
-		net_closing(sim, conn, 0, CLOSE_UNREACHABLE);
+		net_closing(sim, conn, 0, target == NONE ? CLOSE_UNREACHABLE : CLOSE_LIMIT);
 		return conn;
 	}
 	queue_push(&sim->queue, at + sim->flow[2 * conn].latency_ns, conn_kind(sim, QUEUE_SYN, conn), conn);
@@ -168,7 +177,7 @@ static void syn(struct sim *sim, uint32_t conn)
 		syn_lost(sim, conn);
 	} else if (h->machine == NULL || h->config.listener.port != c->to.port) {
 		queue_push(&sim->queue, back, conn_kind(sim, QUEUE_REFUSED, conn), conn);
-	} else if (h->backlog >= h->config.listener.backlog || h->open + h->backlog >= h->config.fds) {
+	} else if (h->backlog >= h->config.listener.backlog || !has_descriptor(h)) {
 		syn_lost(sim, conn);
 	} else {
 		c->phase = CONN_BACKLOG;
