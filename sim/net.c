@@ -217,24 +217,15 @@ static void refused(struct sim *sim, uint32_t conn)
 
 /* ---- closing ---- */
 
-static void give_up_dial(struct sim *sim, uint32_t conn, uint64_t at)
-{
-	struct conn *c = &sim->conn[conn];
-
-	if (c->phase == CONN_SYN)
-		c->over[1] = true; /* its SYN finds nobody who waits for an answer */
-	else
-		net_reset_from(sim, conn, 0, at);
-	net_closing(sim, conn, 0, CLOSE_LOCAL);
-}
-
 void net_close(struct sim *sim, uint32_t conn, uint32_t side, bool abort, uint64_t at)
 {
 	struct conn *c = &sim->conn[conn];
 
+	if (c->closing[side] && abort) c->cause[side] = CLOSE_LOCAL; /* whatever else was on its way to the machine */
 	if (end_gone(sim, conn, side)) return;
 	if (side == 0 && c->phase == CONN_SYN) {
-		give_up_dial(sim, conn, at);
+		c->over[1] = true; /* its SYN finds nobody who waits for an answer */
+		net_closing(sim, conn, 0, CLOSE_LOCAL);
 	} else if (abort) {
 		if (!c->over[1 - side]) net_reset_from(sim, conn, side, at);
 		net_closing(sim, conn, side, CLOSE_LOCAL);
