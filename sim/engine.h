@@ -50,12 +50,13 @@ struct flow {
 	uint32_t rx_host, tx_host;
 	uint32_t read_max; /* READ of the receiver's machine */
 	bool arrive_armed : 1, ready : 1, drained_ready : 1, fin_wanted : 1, fin_sent : 1, room_armed : 1, stuck_armed : 1, touched : 1;
+	bool unanswered : 1; /* something was sent that nobody will acknowledge */
 	/* of the sender's end */
 	uint64_t sent, told; /* bytes of SEND, of DRAINED */
 	uint64_t left;
 	uint64_t left_told;
 	struct held *held, *held_last;
-	uint64_t progress_at; /* last acknowledgement or first refusal: user timeout */
+	uint64_t progress_at; /* since when nothing was acknowledged, while something is unanswered or left: user timeout */
 	uint64_t fin_at;      /* when FIN comes, if fin_sent */
 };
 
@@ -204,8 +205,9 @@ void flow_arm_arrival(struct sim *sim, uint32_t flow);
 void flow_arrive(struct sim *sim, uint32_t flow);
 void flow_room(struct sim *sim, uint32_t flow);
 void flow_stuck(struct sim *sim, uint32_t flow);
+void flow_at_nobody(struct sim *sim, uint32_t flow); /* something came for a process that is no more */
 void flow_peer_vanished(struct sim *sim, uint32_t flow);
-void flow_peer_back(struct sim *sim, uint32_t flow);
+void flow_peer_back(struct sim *sim, uint32_t flow); /* its host answers again, or still */
 struct sim_loss flow_loss(const struct sim *sim, uint32_t flow);
 void flow_each(const struct flow *f, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx);
 

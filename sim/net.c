@@ -191,7 +191,10 @@ static void syn_ack(struct sim *sim, uint32_t conn)
 {
 	struct flow *f = &sim->flow[2 * conn];
 
-	if (end_gone(sim, conn, 0)) return;
+	if (end_gone(sim, conn, 0)) { /* RST; of a silent host the listener's would give up after a minute, with no other end */
+		if (sim->conn[conn].died) net_reset_from(sim, conn, 0, sim->now);
+		return;
+	}
 	f->stream.last_at = sim->now + f->latency_ns; /* data comes behind the ACK */
 	queue_push(&sim->queue, f->stream.last_at, conn_kind(sim, QUEUE_ACK, conn), conn);
 	node_ready(sim, sim->conn[conn].host[0], READY_DIALED, 2 * conn);
@@ -201,7 +204,10 @@ static void ack(struct sim *sim, uint32_t conn)
 {
 	struct conn *c = &sim->conn[conn];
 
-	if (end_gone(sim, conn, 1)) return;
+	if (end_gone(sim, conn, 1)) {
+		if (c->died && !sim->host[c->host[1]].silent) flow_at_nobody(sim, 2 * conn);
+		return;
+	}
 	c->phase = CONN_OPEN;
 	node_ready(sim, c->host[1], READY_ACCEPTED, 2 * conn + 1);
 }
@@ -260,6 +266,7 @@ static void end_dies(struct sim *sim, uint32_t conn, uint32_t side, enum sim_cra
 			net_reset_from(sim, conn, side, sim->now);
 		else
 			flow_peer_vanished(sim, 2 * conn + 1 - side);
+		if (how == SIM_CRASH_SILENT_REFUSE) flow_peer_back(sim, 2 * conn + 1 - side);
 	}
 	net_settle(sim, conn);
 }
