@@ -40,6 +40,7 @@ struct held {
 	struct packet *packet;
 	const uint8_t *p;
 	uint32_t n;
+	uint64_t at; /* when the step that sent them is over: they leave then or later */
 };
 
 /* One direction, with what is known of both ends. The stream sent by side s of connection c has number 2c + s. */

@@ -138,7 +138,7 @@ static inline void written(struct sim *sim, uint32_t flow, uint64_t at)
 static void arm_room(struct sim *sim, uint32_t flow)
 {
 	struct flow *f = &sim->flow[flow];
-	uint64_t at = stream_room_at(&f->stream);
+	uint64_t at = f->held->at > sim->now ? f->held->at : stream_room_at(&f->stream);
 
 	if (f->room_armed || at == UINT64_MAX) return; /* flow_taken arms it */
 	f->room_armed = true;
@@ -153,13 +153,13 @@ static void touch(struct sim *sim, uint32_t flow)
 	sim->touched[sim->touched_n++] = flow;
 }
 
-static void hold(struct flow *f, struct packet *owner, const uint8_t *p, uint32_t n)
+static void hold(struct flow *f, struct packet *owner, const uint8_t *p, uint32_t n, uint64_t at)
 {
 	struct held *x;
 
 	if (n == 0) return;
 	x = mem_alloc(sizeof *x);
-	*x = (struct held){ .packet = owner == NULL ? packet_copy(p, n) : packet_hold(owner), .p = p, .n = n };
+	*x = (struct held){ .packet = owner == NULL ? packet_copy(p, n) : packet_hold(owner), .p = p, .n = n, .at = at };
 	if (owner == NULL) x->p = x->packet->bytes;
 	if (f->held == NULL)
 		f->held = x;
@@ -175,8 +175,8 @@ static void refuse(struct sim *sim, uint32_t flow, const uint8_t *head, uint32_t
 	uint32_t behind = skip > head_n ? skip - head_n : 0;
 
 	if (f->left == 0 && !f->unanswered) f->progress_at = at;
-	if (skip < head_n) hold(f, NULL, head + skip, head_n - skip);
-	if (span->n > behind) hold(f, span->owner, span->p + behind, span->n - behind);
+	if (skip < head_n) hold(f, NULL, head + skip, head_n - skip, at);
+	if (span->n > behind) hold(f, span->owner, span->p + behind, span->n - behind, at);
 	arm_room(sim, flow);
 	arm_stuck(sim, flow);
 	touch(sim, flow);
@@ -230,7 +230,7 @@ void flow_room(struct sim *sim, uint32_t flow)
 
 	f->room_armed = false;
 	if (sim->conn[flow_conn(flow)].over[side] && !f->fin_wanted) return;
-	while (f->held != NULL) {
+	while (f->held != NULL && f->held->at <= sim->now) {
 		struct held *x = f->held;
 		uint32_t room = stream_room(&f->stream, sim->now), n = x->n < room ? x->n : room;
 		if (n == 0) break;
