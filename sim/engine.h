@@ -41,6 +41,7 @@ struct held {
 	struct packet *packet;
 	const uint8_t *p;
 	uint32_t n;
+	uint64_t at; /* when the step that sent them is over: they leave then or later */
 };
 
 /* One direction, with what is known of both ends. The stream sent by side s of connection c has number 2c + s. Three cache lines: a
@@ -51,12 +52,13 @@ struct flow {
 	uint64_t rx_token; /* of the receiver's end */
 	uint32_t read_max; /* READ of the receiver's machine */
 	bool arrive_armed : 1, ready : 1, drained_ready : 1, fin_wanted : 1, fin_sent : 1, room_armed : 1, stuck_armed : 1, touched : 1;
+	bool unanswered : 1; /* something was sent that nobody will acknowledge */
 	/* of the sender's end */
 	uint64_t latency_ns, jitter_ns, ps_per_byte;
 	uint64_t sent, told; /* bytes of SEND, of DRAINED */
 	struct held *held, *held_last;
 	uint64_t left, left_told;
-	uint64_t progress_at; /* last acknowledgement or first refusal: user timeout */
+	uint64_t progress_at; /* since when nothing was acknowledged, while something is unanswered or left: user timeout */
 	uint64_t fin_at;      /* when FIN comes, if fin_sent */
 };
 static_assert(sizeof(struct flow) == 3 * MEM_LINE, "a flow fills its cache lines");
@@ -225,8 +227,9 @@ void flow_arm_arrival(struct sim *sim, uint32_t flow);
 void flow_arrive(struct sim *sim, uint32_t flow);
 void flow_room(struct sim *sim, uint32_t flow);
 void flow_stuck(struct sim *sim, uint32_t flow);
+void flow_at_nobody(struct sim *sim, uint32_t flow); /* something came for a process that is no more */
 void flow_peer_vanished(struct sim *sim, uint32_t flow);
-void flow_peer_back(struct sim *sim, uint32_t flow);
+void flow_peer_back(struct sim *sim, uint32_t flow); /* its host answers again, or still */
 struct sim_loss flow_loss(const struct sim *sim, uint32_t flow);
 void flow_each(const struct flow *f, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx);
 

@@ -87,7 +87,10 @@ void tls_hello(struct sim *sim, uint32_t conn)
 {
 	struct conn *c = &sim->conn[conn];
 
-	if (end_gone(sim, conn, 1)) return;
+	if (end_gone(sim, conn, 1)) {
+		if (c->died) flow_at_nobody(sim, 2 * conn);
+		return;
+	}
 	c->hello_come = true;
 	if (c->tls_wanted) job_add(sim, conn);
 }
@@ -117,7 +120,10 @@ void tls_flight(struct sim *sim, uint32_t conn)
 {
 	struct flow *f = &sim->flow[2 * conn];
 
-	if (end_gone(sim, conn, 0)) return;
+	if (end_gone(sim, conn, 0)) {
+		if (sim->conn[conn].died) flow_at_nobody(sim, 2 * conn + 1);
+		return;
+	}
 	f->stream.last_at = max_u64(sim->now + f->latency_ns, f->stream.last_at);
 	queue_push(&sim->queue, f->stream.last_at, conn_kind(sim, QUEUE_FINISHED, conn), conn);
 	node_ready(sim, sim->conn[conn].host[0], READY_SECURED, 2 * conn);
@@ -125,6 +131,9 @@ void tls_flight(struct sim *sim, uint32_t conn)
 
 void tls_finished(struct sim *sim, uint32_t conn)
 {
-	if (end_gone(sim, conn, 1)) return;
+	if (end_gone(sim, conn, 1)) {
+		if (sim->conn[conn].died) flow_at_nobody(sim, 2 * conn);
+		return;
+	}
 	node_ready(sim, sim->conn[conn].host[1], READY_SECURED, 2 * conn + 1);
 }

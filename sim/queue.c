@@ -96,8 +96,8 @@ static void cut_run(struct queue *q)
 {
 	uint32_t k = q->front + (q->run.n - q->front) / 2, n = q->run.n;
 
-	while (k < n && q->run.v[k].at == q->run.v[k - 1].at) k++;
-	if (k == n) return;
+	if (q->run.v[k - 1].at == q->run.v[n - 1].at) return; /* nowhere: a crowd of one time is not looked through again and again */
+	while (q->run.v[k].at == q->run.v[k - 1].at) k++;
 	q->run_end = q->run.v[k].at - 1;
 	q->run.n = k;
 	for (; k < n; k++) queue_slot_add(q, q->run.v[k]);
@@ -109,7 +109,7 @@ void queue_run_insert(struct queue *q, struct queued e)
 	uint32_t k;
 
 	if (q->front > 0 && q->front == b->n) q->front = b->n = 0;
-	if (b->n == b->cap && q->front > 0) {
+	if (b->n == b->cap && q->front > b->n / 2) { /* as much was taken as is moved */
 		memmove(b->v, b->v + q->front, (b->n - q->front) * sizeof *b->v);
 		b->n -= q->front;
 		q->front = 0;
