@@ -59,6 +59,31 @@ struct story_finding {
 	char text[240];
 };
 
+/* Where the packets of the load are. At every moment `sent` is the sum of all that follows. */
+struct story_packets {
+	uint64_t sent, delivered;
+	uint64_t dropped;           /* by relays, with a reason of MET-006 */
+	uint64_t dropped_by_client; /* from a client's own full queue (CLI-031) */
+	uint64_t lost_crash, lost_forwarding, lost_stream;
+	uint64_t queued;    /* in queues of machines, and of hosts whose CPU is busy */
+	uint64_t in_flight; /* in streams, or read by a machine that waits for the rest of the frame */
+	uint64_t nowhere;   /* a finding each: unaccounted, or they came changed or to another client */
+};
+
+struct story_client_view {
+	const char *name;     /* acme/12/3 */
+	const char *node;     /* of its connection: fra/1; NULL: it has none */
+	bool connected, away; /* as clients.connected and clients.away count */
+	uint32_t logins;
+};
+
+struct story_node_view {
+	const char *name; /* fra/1 */
+	bool up;
+	uint32_t conns, links; /* as the metrics conns and mesh.links */
+	uint64_t forwarded;
+};
+
 /* All draws of one key of one line. */
 struct story_draw {
 	const char *word, *key;
@@ -83,8 +108,11 @@ struct sim_digest story_digest(const struct story *st);
 bool story_interrupted(const struct story *st);
 uint32_t story_clients(const struct story *st);
 uint64_t story_connected(const struct story *st);
-uint64_t story_delivered(const struct story *st); /* packets */
+uint64_t story_delivered(const struct story *st);     /* packets */
+struct story_packets story_packets(struct story *st); /* looks into every machine and stream: not for every event */
 uint32_t story_nodes(const struct story *st);
+struct story_client_view story_client(const struct story *st, uint32_t i); /* below story_clients */
+struct story_node_view story_node(const struct story *st, uint32_t i);     /* below story_nodes */
 uint32_t story_tailnets(const struct story *st);
 const struct dist *story_failover_clients(const struct story *st);
 const struct dist *story_failover_pairs(const struct story *st);

@@ -171,7 +171,7 @@ struct story {
 
 	/* truth */
 	uint64_t connected, zombies, away, reconnects, forwarded, forwarded_delivered, delivered;
-	uint64_t drops[DROP_REASONS];
+	uint64_t drops[DROP_REASONS], dropped_by_client;
 	struct dist failover_client, failover_pair;
 	struct story_pair *pair;
 	uint32_t pairs, pairs_mask;
@@ -184,12 +184,14 @@ struct story {
 	uint32_t dirt;
 
 	struct story_finding finding[STORY_FINDINGS_MAX];
-	uint32_t findings;
+	uint32_t findings, found[SCENARIO_NOTHINGS];
 	struct story_draw *draw;
 	uint32_t draws, draws_cap;
 	uint32_t second_call, census_call;
 
 	/* census */
+	uint64_t faulty[STORY_FINDINGS_MAX]; /* numbers of open packets that a finding has named already */
+	uint32_t faulties;
 	struct carry *carry;
 	uint32_t carries, carries_cap;
 	bool planted;
@@ -212,7 +214,10 @@ static inline bool host_is_node(const struct story *st, uint32_t host) { return 
 uint64_t story_take(struct story *st, const char *name, const struct scenario_line *line, const char *key, const struct scenario_amount *amount);
 struct prng story_stream(const struct story *st, const char *name, const struct scenario_line *line, const char *key);
 void story_draw_note(struct story *st, const char *name, const struct scenario_line *line, const char *key, enum scenario_unit unit, uint64_t value);
-void story_found(struct story *st, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void story_found(struct story *st, enum scenario_nothing what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* "packet 7.2 of 124 B from acme/5/3 to acme/5/1, sent at 29.97s", as far as p,n tells; 7.2 is the second packet in slot 7. */
+enum { PACKET_TEXT = 200 };
+void story_packet_text(const struct story *st, const struct ledger_packet *packet, char out[PACKET_TEXT]);
 void story_client_name(const struct story *st, uint32_t client, char out[NAME_MAX_LEN]);
 
 /* story_world.c */
