@@ -18,6 +18,11 @@ struct place {
 	uint32_t city; /* NOBODY: none of the table */
 };
 
+/* A line of the timeline, and its how-manieth firing, from 0. */
+struct story_cause {
+	uint32_t act, firing;
+};
+
 /* A directed link of the mesh as its dialer knows it. */
 struct story_link {
 	uint32_t to;    /* node */
@@ -30,6 +35,9 @@ struct story_node {
 	uint32_t region, index; /* of the scenario; from 1 */
 	uint32_t boots;
 	bool up;
+	bool falling;               /* its crash waits for the end of a step */
+	struct story_cause fell;    /* of the last crash */
+	enum scenario_verb fell_as; /* likewise */
 	struct place place;
 	struct scenario_settings settings;
 	struct cost_table cost;
@@ -66,11 +74,13 @@ struct story_client {
 	uint32_t region;
 	struct place place;
 	uint64_t access_ns;
-	uint64_t join_at;
-	bool ready;    /* holds a connection that is logged in, as it believes */
-	bool alive;    /* which is registered at the other end, on a host that runs */
-	bool away;     /* on another than its first node */
-	bool gone;     /* left */
+	uint64_t join_at, return_ns; /* SCENARIO_NEVER: it does not */
+	bool ready;                  /* holds a connection that is logged in, as it believes */
+	bool alive;                  /* which is registered at the other end, on a host that runs */
+	bool away;                   /* on another than its first node */
+	bool gone;                   /* left */
+	bool closing;                /* its relay has been told to close it, and has not yet */
+	struct story_cause closes;
 	uint32_t node; /* of that connection */
 	uint64_t token, peer_token;
 	uint32_t logins;
@@ -239,6 +249,7 @@ void load_free(struct story *st);
 bool act_build(struct story *st, char *error, size_t cap);
 void act_free(struct story *st);
 void act_down(struct story *st, uint32_t node, enum sim_crash how); /* a crash took effect */
+void act_left(struct story *st, uint32_t client);                   /* its relay has let go of its connection */
 
 /* story_truth.c */
 void truth_login(struct story *st, uint32_t node, const struct note *note);

@@ -69,7 +69,10 @@ void truth_leave(struct story *st, uint32_t node, const struct note *note)
 	*slot = NOBODY;
 	n->conns--;
 	c = &st->client[client];
-	if (c->ready && c->node == node && c->peer_token == note->token) set_alive(st, c, false);
+	if (c->ready && c->node == node && c->peer_token == note->token) {
+		act_left(st, client);
+		set_alive(st, c, false);
+	}
 	story_dirty(st, DIRT_CLIENTS);
 }
 
@@ -113,7 +116,7 @@ void truth_disconnected(struct story *st, uint32_t client, uint64_t token, uint6
 	(void)why;
 	if (!c->ready || c->token != token) return; /* an attempt that failed */
 	if (c->alive) set_alive(st, c, false);
-	c->ready = false;
+	c->ready = c->closing = false;
 	st->zombies--;
 	set_away(st, c, false);
 	story_dirty(st, DIRT_CLIENTS);
@@ -141,6 +144,7 @@ void truth_down(struct story *st, uint32_t node)
 		if (client == NOBODY) continue;
 		n->session[i] = NOBODY;
 		c = &st->client[client];
+		c->closing = false;
 		if (!c->ready || c->node != node || !c->alive) continue;
 		set_alive(st, c, false);
 		truth_hit(st, client);
