@@ -88,7 +88,7 @@ void story_draw_note(struct story *st, const char *name, const struct scenario_l
 		MEM_ROOM(st->draw, st->draws, st->draws_cap);
 		d = &st->draw[st->draws++];
 		memset(d, 0, sizeof *d);
-		d->word = line->word, d->key = key, d->line = line->line, d->unit = unit;
+		d->word = line->word, d->key = key, d->line = line->line, d->unit = unit, d->late = st->running;
 		dist_init(&d->values);
 	}
 	if (d->values.n < 20) {
@@ -406,6 +406,7 @@ static void trace_world(struct story *st)
 void story_run(struct story *st)
 {
 	trace_world(st);
+	st->running = true;
 	check_event(st, SCENARIO_ON_START, SCENARIO_VERBS, NOBODY, false, NOBODY, NOBODY);
 	boot_all(st);
 	load_start(st);
@@ -491,27 +492,38 @@ bool story_good(const struct story *st)
 
 /* ---- values for people ---- */
 
-/* value / 10^digits with at most three decimals, trailing zeros away. */
-static size_t print_decimal(uint64_t value, uint64_t unit, const char *suffix, char *out, size_t cap)
-{
-	uint64_t whole = value / unit, rest = (uint64_t)((unsigned __int128)(value % unit) * 1000 / unit);
-	size_t n = (size_t)snprintf(out, cap, rest == 0 ? "%llu" : "%llu.%03llu", (unsigned long long)whole, (unsigned long long)rest);
+enum { DECIMALS = 3, DECIMALS_ALL = 20 };
 
-	while (rest != 0 && n > 0 && n < cap && out[n - 1] == '0') n--;
+/* value / unit; with fewer decimals than it takes the rest is cut off. Trailing zeros are left out. */
+static size_t print_decimal(uint64_t value, uint64_t unit, int decimals, const char *suffix, char *out, size_t cap)
+{
+	size_t n = (size_t)snprintf(out, cap, "%llu", (unsigned long long)(value / unit)), behind = n;
+	uint64_t rest = value % unit;
+
+	for (int i = 0; i < decimals && rest != 0; i++) {
+		unsigned __int128 ten = (unsigned __int128)rest * 10;
+		n += (size_t)snprintf(out + n, n < cap ? cap - n : 0, "%s%llu", i == 0 ? "." : "", (unsigned long long)(ten / unit));
+		rest = (uint64_t)(ten % unit);
+	}
+	while (n > behind && n < cap && (out[n - 1] == '0' || out[n - 1] == '.')) n--;
 	return n + (size_t)snprintf(out + n, n < cap ? cap - n : 0, "%s", suffix);
 }
 
-size_t story_print_value(enum scenario_unit unit, uint64_t v, char *out, size_t cap)
+static size_t print_value(enum scenario_unit unit, uint64_t v, int decimals, char *out, size_t cap)
 {
 	if (v == SCENARIO_NEVER) return (size_t)snprintf(out, cap, "never");
 	switch (unit) {
 	case SCENARIO_TIME:
-		if (v >= NS_S) return print_decimal(v, NS_S, "s", out, cap);
-		return v >= NS_MS ? print_decimal(v, NS_MS, "ms", out, cap) : print_decimal(v, NS_US, "us", out, cap);
-	case SCENARIO_SHARE: return print_decimal(v, SCENARIO_SHARE_ALL / 100, "%", out, cap);
-	case SCENARIO_PACE: return print_decimal(v, UINT64_C(3600000000), "/s", out, cap);
-	case SCENARIO_RATE: return v >= 1000000 ? print_decimal(v, 1000000, "Mbps", out, cap) : print_decimal(v, 1000, "Kbps", out, cap);
-	case SCENARIO_SIZE: return v >= 1000000 ? print_decimal(v, 1000000, "MB", out, cap) : print_decimal(v, 1, "B", out, cap);
+		if (v >= NS_S) return print_decimal(v, NS_S, decimals, "s", out, cap);
+		return v >= NS_MS ? print_decimal(v, NS_MS, decimals, "ms", out, cap) : print_decimal(v, NS_US, decimals, "us", out, cap);
+	case SCENARIO_SHARE: return print_decimal(v, SCENARIO_SHARE_ALL / 100, decimals, "%", out, cap);
+	case SCENARIO_PACE: return print_decimal(v, UINT64_C(3600000000), decimals, "/s", out, cap);
+	case SCENARIO_RATE:
+		return v >= 1000000 ? print_decimal(v, 1000000, decimals, "Mbps", out, cap) : print_decimal(v, 1000, decimals, "Kbps", out, cap);
+	case SCENARIO_SIZE: return v >= 1000000 ? print_decimal(v, 1000000, decimals, "MB", out, cap) : print_decimal(v, 1, decimals, "B", out, cap);
 	default: return (size_t)snprintf(out, cap, "%llu", (unsigned long long)v);
 	}
 }
+
+size_t story_print_value(enum scenario_unit unit, uint64_t v, char *out, size_t cap) { return print_value(unit, v, DECIMALS, out, cap); }
+size_t story_print_exact(enum scenario_unit unit, uint64_t v, char *out, size_t cap) { return print_value(unit, v, DECIMALS_ALL, out, cap); }

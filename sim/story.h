@@ -88,7 +88,8 @@ struct story_node_view {
 struct story_draw {
 	const char *word, *key;
 	uint32_t line;
-	enum scenario_unit unit;
+	enum scenario_unit unit; /* NONE: a pick; the names are who was drawn */
+	bool late;               /* drawn while the run went on: it is not known before */
 	struct dist values;
 	char name[20][40]; /* of the first 20: whose */
 	uint64_t value[20];
@@ -124,7 +125,8 @@ const struct story_finding *story_finding(const struct story *st, uint32_t i);
 uint32_t story_draws(const struct story *st);
 const struct story_draw *story_draw(const struct story *st, uint32_t i);
 bool story_good(const struct story *st); /* no finding, no missed expect */
-/* A value in its unit, as a person writes it: "99.1%", "412ms", "21.5/s". */
+/* A value in its unit, as a person writes it: "99.1%", "412ms", "21.5/s"; or to its last digit, for a scenario: "33.482915233s". */
 size_t story_print_value(enum scenario_unit unit, uint64_t value, char *out, size_t cap);
+size_t story_print_exact(enum scenario_unit unit, uint64_t value, char *out, size_t cap);
 
 #endif

@@ -156,7 +156,7 @@ struct story {
 	struct record *record;
 	struct ledger *ledger;
 	uint64_t until;
-	bool interrupted;
+	bool running, interrupted;
 
 	struct story_region *region;
 	uint32_t regions;
