@@ -165,12 +165,8 @@ void check_event(struct story *st, enum scenario_event_kind kind, enum scenario_
 	for (uint32_t i = 0; i < st->judges; i++) {
 		struct story_judge *j = &st->judge[i];
 		const struct scenario_expect *e = def_of(j);
-		uint64_t value;
 		if (e->nothing != 0) continue;
-		if (e->condition.has_since && event_is(st, &e->condition.since, kind, verb, act, end, node, client)) {
-			j->since = 0;
-			if (metric_measure(st, j, &value)) j->since = value;
-		}
+		if (e->condition.has_since && event_is(st, &e->condition.since, kind, verb, act, end, node, client)) metric_since(st, j);
 		if (e->when != SCENARIO_WITHIN && e->when != SCENARIO_FROM) continue;
 		if (!event_is(st, &e->event, kind, verb, act, end, node, client)) continue;
 		if (e->when == SCENARIO_WITHIN)
@@ -271,6 +267,17 @@ void check_end(struct story *st)
 	}
 }
 
+/* An event of "2 of fra": which two is drawn when the line fires, not here. */
+static bool event_supported(const struct scenario_expect *e, const struct scenario_event *event, char *error, size_t cap)
+{
+	for (uint32_t i = 0; i < event->path.from.parts; i++) {
+		if (event->path.from.part[i].pick.unit == SCENARIO_NONE) continue;
+		snprintf(error, cap, "%s:%u: an event of a drawn part is not simulated yet, expected the whole set", e->line.file, e->line.line);
+		return false;
+	}
+	return true;
+}
+
 bool check_build(struct story *st, char *error, size_t cap)
 {
 	st->judges = st->scenario->expects;
@@ -282,6 +289,7 @@ bool check_build(struct story *st, char *error, size_t cap)
 		j->from_at = TIME_NEVER;
 		if (e->nothing != 0) continue;
 		if (!metric_supported(st, e, error, cap)) return false;
+		if (!event_supported(e, &e->event, error, cap) || !event_supported(e, &e->condition.since, error, cap)) return false;
 		if (looks_always(j)) st->wanted |= metric_dirt(e->condition.metric);
 		j->call = sim_call_add(st->sim, window_end, st, i);
 		if (e->when == SCENARIO_AT) sim_call_at(st->sim, j->call, e->time);

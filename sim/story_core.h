@@ -138,7 +138,8 @@ struct story_judge {
 	struct story_rate *rate;
 	uint32_t rate_head, rate_n, rate_cap;
 	uint64_t rate_sum;
-	uint64_t since; /* counter at the event of `since` */
+	bool since_come; /* the event of `since` */
+	uint64_t since;  /* counter at that event */
 };
 
 struct carry {
@@ -270,6 +271,7 @@ bool metric_supported(const struct story *st, const struct scenario_expect *expe
 uint32_t metric_dirt(enum scenario_metric metric);
 /* The value in the unit of the condition; false: there is none yet. With `per`, that member for which the condition is furthest from true. */
 bool metric_measure(struct story *st, struct story_judge *j, uint64_t *value);
+void metric_since(struct story *st, struct story_judge *j);
 bool metric_holds(const struct scenario_condition *c, uint64_t value);
 bool metric_worse(const struct scenario_condition *c, uint64_t a, uint64_t b); /* is a further from true than b? */
 void metric_start(struct story *st);                                           /* the values that % is of */
