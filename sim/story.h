@@ -38,7 +38,7 @@ struct story_options {
 	uint64_t plant_at; /* from this time on */
 	/* Told each virtual second; false ends the run there (the result is then that of an interrupted run). NULL: nobody listens. */
 	bool (*second)(void *ctx, uint64_t now, uint64_t until);
-	/* Told each event before the machine sees it; for replay. NULL: not. */
+	/* Told each event before the machine sees it; for replay. Hosts are the nodes in order, then the clients. NULL: not. */
 	bool (*event)(void *ctx, uint64_t seq, uint64_t now, uint32_t host, const struct event *e, uint64_t content);
 	/* Told each second's digest; false stops. NULL: not. */
 	bool (*digest)(void *ctx, uint64_t now, uint64_t events, struct sim_digest digest);

@@ -106,21 +106,26 @@ void check_moment(struct story *st)
 	uint32_t dirt = st->dirt;
 
 	st->dirt = 0;
-	for (uint32_t i = 0; i < st->judges; i++)
-		if (looks_always(&st->judge[i]) && (metric_dirt(def_of(&st->judge[i])->condition.metric) & dirt) != 0) look(st, &st->judge[i]);
+	for (uint32_t i = 0; i < st->judges; i++) {
+		struct story_judge *j = &st->judge[i];
+		if (j->due || (looks_always(j) && (metric_dirt(def_of(j)->condition.metric) & dirt) != 0)) look(st, j);
+		j->due = false;
+	}
 }
 
 void check_all(struct story *st)
 {
 	st->dirt = DIRT_ALL;
-	check_moment(st);
+	sim_moment(st->sim);
 }
 
+/* What else happens at this instant counts too: the look is at its end. */
 static void window_end(void *ctx, uint32_t judge)
 {
 	struct story *st = ctx;
 
-	look(st, &st->judge[judge]);
+	st->judge[judge].due = true;
+	sim_moment(st->sim);
 }
 
 /* ---- events ---- */
@@ -258,7 +263,8 @@ static void judge_end(struct story *st, struct story_judge *j)
 
 void check_end(struct story *st)
 {
-	check_all(st);
+	st->dirt = DIRT_ALL;
+	check_moment(st);
 	for (uint32_t i = 0; i < st->judges; i++) {
 		struct story_judge *j = &st->judge[i];
 		judge_end(st, j);

@@ -235,7 +235,12 @@ void truth_pair_delivered(struct story *st, uint32_t a, uint32_t b, uint64_t sen
 	story_dirty(st, DIRT_FAILOVER);
 }
 
-/* Those who never came back. */
+static bool both_here(const struct story *st, const struct story_pair *p)
+{
+	return !st->client[(uint32_t)(p->key >> 32)].gone && !st->client[(uint32_t)p->key].gone;
+}
+
+/* Those who never came back, but for those who left. */
 void truth_end(struct story *st)
 {
 	for (uint32_t i = 0; i < st->clients; i++)
@@ -244,5 +249,5 @@ void truth_end(struct story *st)
 			record_move(st->record, sim_now(st->sim), client_host(st, i), st->client[i].fault_node, NOBODY, st->client[i].fault_at);
 		}
 	for (uint32_t i = 0; st->pair != NULL && i <= st->pairs_mask; i++)
-		if (st->pair[i].key != 0 && st->pair[i].open) st->failover_pair.never++;
+		if (st->pair[i].key != 0 && st->pair[i].open && both_here(st, &st->pair[i])) st->failover_pair.never++;
 }
