@@ -40,6 +40,8 @@ struct story_options {
 	bool (*second)(void *ctx, uint64_t now, uint64_t until);
 	/* Told each event before the machine sees it; for replay. Hosts are the nodes in order, then the clients. NULL: not. */
 	bool (*event)(void *ctx, uint64_t seq, uint64_t now, uint32_t host, const struct event *e, uint64_t content);
+	/* Told what the timeline does to whom, when it takes effect. NULL: not. */
+	void (*fault)(void *ctx, uint64_t now, enum scenario_verb verb, uint32_t host);
 	/* Told each second's digest; false stops. NULL: not. */
 	bool (*digest)(void *ctx, uint64_t now, uint64_t events, struct sim_digest digest);
 	void *ctx;

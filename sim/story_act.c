@@ -30,9 +30,11 @@ static const struct scenario_act *act_of(const struct story *st, uint32_t act) {
 
 static void happened(struct story *st, const struct story_cause *cause, enum scenario_verb verb, uint32_t node, uint32_t client)
 {
+	uint32_t host = node != NOBODY ? node : client_host(st, client);
+
 	check_event(st, SCENARIO_ON_VERB, verb, cause->act, false, node, client);
-	record_fault(st->record, sim_now(st->sim), scenario_verb_name(verb), node != NOBODY ? node : client_host(st, client),
-	             act_of(st, cause->act)->line.line);
+	record_fault(st->record, sim_now(st->sim), scenario_verb_name(verb), host, act_of(st, cause->act)->line.line);
+	if (st->options.fault != NULL) st->options.fault(st->options.ctx, sim_now(st->sim), verb, host);
 }
 
 static void ended(struct story *st, const struct story_cause *cause, enum scenario_verb verb, uint32_t node, uint32_t client)

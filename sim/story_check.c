@@ -101,14 +101,22 @@ static bool looks_always(const struct story_judge *j)
 	return def_of(j)->nothing == 0 && w != SCENARIO_AT && w != SCENARIO_AT_END;
 }
 
+/* Judged at one moment, and yet of what happened in the second before it. */
+static bool follows(const struct story_judge *j) { return def_of(j)->nothing == 0 && def_of(j)->condition.statistic == SCENARIO_PER_SECOND; }
+
 void check_moment(struct story *st)
 {
 	uint32_t dirt = st->dirt;
+	uint64_t value;
 
 	st->dirt = 0;
 	for (uint32_t i = 0; i < st->judges; i++) {
 		struct story_judge *j = &st->judge[i];
-		if (j->due || (looks_always(j) && (metric_dirt(def_of(j)->condition.metric) & dirt) != 0)) look(st, j);
+		bool changed = (metric_dirt(def_of(j)->condition.metric) & dirt) != 0;
+		if (j->due || (changed && looks_always(j)))
+			look(st, j);
+		else if (changed && follows(j))
+			metric_measure(st, j, &value);
 		j->due = false;
 	}
 }
@@ -296,7 +304,7 @@ bool check_build(struct story *st, char *error, size_t cap)
 		if (e->nothing != 0) continue;
 		if (!metric_supported(st, e, error, cap)) return false;
 		if (!event_supported(e, &e->event, error, cap) || !event_supported(e, &e->condition.since, error, cap)) return false;
-		if (looks_always(j)) st->wanted |= metric_dirt(e->condition.metric);
+		if (looks_always(j) || follows(j)) st->wanted |= metric_dirt(e->condition.metric);
 		j->call = sim_call_add(st->sim, window_end, st, i);
 		if (e->when == SCENARIO_AT) sim_call_at(st->sim, j->call, e->time);
 	}

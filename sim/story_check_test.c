@@ -64,8 +64,7 @@ static void check_plants_ring(void **state)
 		assert_non_null(strstr(f->text, "packet "));
 		assert_non_null(strstr(f->text, " from acme/"));
 		assert_non_null(strstr(f->text, " to acme/"));
-		for (uint32_t k = 0; k < story_expects(t.story); k++)
-			try_verdict(&t, k, k == i ? STORY_MISSED : STORY_OK, k == i ? "1" : "none");
+		for (uint32_t k = 0; k < story_expects(t.story); k++) try_verdict(&t, k, k == i ? STORY_MISSED : STORY_OK, k == i ? "1" : "none");
 		try_end(&t);
 	}
 }
@@ -346,11 +345,16 @@ static void check_refuses_what_it_has_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(check_plants_ring),         cmocka_unit_test(check_without_plants_is_quiet),
-		cmocka_unit_test(check_false_is_missed),     cmocka_unit_test(check_goals_are_results),
-		cmocka_unit_test(check_never_judged_fails),  cmocka_unit_test(check_windows_are_exact),
-		cmocka_unit_test(check_every_window_counts), cmocka_unit_test(check_events_have_kinds),
-		cmocka_unit_test(check_never_is_told),       cmocka_unit_test(check_all_are_gone),
+		cmocka_unit_test(check_plants_ring),
+		cmocka_unit_test(check_without_plants_is_quiet),
+		cmocka_unit_test(check_false_is_missed),
+		cmocka_unit_test(check_goals_are_results),
+		cmocka_unit_test(check_never_judged_fails),
+		cmocka_unit_test(check_windows_are_exact),
+		cmocka_unit_test(check_every_window_counts),
+		cmocka_unit_test(check_events_have_kinds),
+		cmocka_unit_test(check_never_is_told),
+		cmocka_unit_test(check_all_are_gone),
 		cmocka_unit_test(check_refuses_what_it_has_not),
 	};
 

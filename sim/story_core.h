@@ -132,7 +132,7 @@ struct story_judge {
 	uint64_t from_at; /* FROM: judged from then on; TIME_NEVER */
 	uint32_t call;
 	bool judged, broken, held;
-	bool due; /* to be looked at when this instant is over */
+	bool due;                 /* to be looked at when this instant is over */
 	uint64_t worst, worst_at; /* value */
 	uint64_t longest;         /* WITHIN: until it was true */
 	uint64_t counter;         /* rates: at the last look */
