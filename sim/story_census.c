@@ -96,9 +96,10 @@ static void cut(struct story *st, uint32_t host, uint64_t token, const uint8_t *
 static enum ledger_end cut_kind(const struct story *st, uint32_t host, uint64_t token)
 {
 	uint32_t other;
-	uint64_t peer;
+	bool died;
 
-	if (!sim_peer_of(st->sim, host, token, &other, &peer)) return LEDGER_LOST_CRASH; /* whoever sent it is gone already */
+	if (!sim_other_end(st->sim, host, token, &other, &died)) return LEDGER_LOST_STREAM;
+	if (died) return LEDGER_LOST_CRASH;
 	return host_is_node(st, host) && host_is_node(st, other) ? LEDGER_LOST_FORWARD : LEDGER_LOST_STREAM;
 }
 
