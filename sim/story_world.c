@@ -123,6 +123,19 @@ static void settle_node(struct story *st, struct story_node *n)
 	if (s->byte.unit != SCENARIO_NONE) n->cost.work_ps[WORK_BYTES_IN] = n->cost.work_ps[WORK_BYTES_OUT] = s->byte.lo * 500;
 }
 
+/* Homes that nobody may choose (MAP-014) and nodes that take no connection (MAP-005) come with home selection. */
+static bool map_supported(const struct story *st, const struct story_region *r, char *error, size_t cap)
+{
+	const struct derp_region *m = r->def->in_map;
+	const char *file = r->def->line.line != 0 ? r->def->line.file : st->scenario->file[0].name, *what = NULL;
+
+	if (m != NULL && m->no_measure_no_home) what = "is NoMeasureNoHome";
+	for (uint32_t i = 0; m != NULL && i < m->nodes && i < r->nodes; i++)
+		if (m->node[i].stun_only) what = "has a node that is STUNOnly";
+	if (what != NULL) snprintf(error, cap, "%s:%u: region %s of the map %s: not simulated yet", file, r->def->line.line, r->def->name, what);
+	return what == NULL;
+}
+
 static bool build_region(struct story *st, uint32_t index, char *error, size_t cap)
 {
 	struct story_region *r = &st->region[index];
@@ -138,6 +151,7 @@ static bool build_region(struct story *st, uint32_t index, char *error, size_t c
 		         r->def->line.line, r->def->name, r->nodes, ORDER_MAX);
 		return false;
 	}
+	if (!map_supported(st, r, error, cap)) return false;
 	r->map = (struct derp_region){ .id = m != NULL ? m->id : 900 + (int64_t)index, .nodes = r->nodes, .code = copy_text(r->def->name) };
 	r->map.name = copy_text(m != NULL ? m->name : r->def->name);
 	r->map.node = mem_zero(r->nodes, sizeof *r->map.node);

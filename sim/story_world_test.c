@@ -87,6 +87,28 @@ static void world_fallback_map(void **state)
 	free(map);
 }
 
+/* What a map may say and this world has not is refused, not passed over. */
+static void world_map_is_honoured(void **state)
+{
+	static const char *const map[][2] = {
+		{ "\"NoMeasureNoHome\":true,", "t.scn:2: region fra of the map is NoMeasureNoHome: not simulated yet" },
+		{ "\"Nodes\":[{\"STUNOnly\":true,", "t.scn:2: region fra of the map has a node that is STUNOnly: not simulated yet" },
+	};
+	char text[2048];
+	struct try t;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		const char *at = strstr(try_map, i == 0 ? "\"RegionName\"" : "\"Nodes\":[{");
+		snprintf(text, sizeof text, "%.*s%s%s", (int)(at - try_map), try_map, map[i][0], at + (i == 0 ? 0 : strlen("\"Nodes\":[{")));
+		try_init(&t);
+		t.map = text;
+		assert_false(try_build(&t, "# x\nregion fra\ntailnet acme\nuntil 1s\n"));
+		assert_string_equal(t.error, map[i][1]);
+		try_end(&t);
+	}
+}
+
 /* ---- places ---- */
 
 struct trips {
@@ -315,15 +337,11 @@ static void world_refuses_what_it_has_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(world_fallback_map),
-		cmocka_unit_test(world_distance_is_geography),
-		cmocka_unit_test(world_clients_stand_where_it_says),
-		cmocka_unit_test(world_handshakes_take_cpu),
-		cmocka_unit_test(world_descriptors_are_limited),
-		cmocka_unit_test(world_packets_take_cpu),
-		cmocka_unit_test(world_populations),
-		cmocka_unit_test(world_node_lines_draw),
-		cmocka_unit_test(world_refuses_what_it_has_not),
+		cmocka_unit_test(world_fallback_map),          cmocka_unit_test(world_map_is_honoured),
+		cmocka_unit_test(world_distance_is_geography), cmocka_unit_test(world_clients_stand_where_it_says),
+		cmocka_unit_test(world_handshakes_take_cpu),   cmocka_unit_test(world_descriptors_are_limited),
+		cmocka_unit_test(world_packets_take_cpu),      cmocka_unit_test(world_populations),
+		cmocka_unit_test(world_node_lines_draw),       cmocka_unit_test(world_refuses_what_it_has_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
