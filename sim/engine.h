@@ -153,6 +153,7 @@ struct sim {
 	struct conn *conn;
 	struct flow *flow;
 	uint32_t conns, conns_cap, conns_free, conns_open;
+	uint32_t ending; /* whose dialer is being given CLOSED: its slot is free already; NONE */
 	struct call *call;
 	uint32_t calls, calls_cap;
 	struct actions out, up;

@@ -274,6 +274,13 @@ void ledger_unseen_each(struct ledger *l, bool (*fn)(void *ctx, const struct led
 	}
 }
 
+bool ledger_read(const uint8_t *p, uint32_t n, struct ledger_packet *out)
+{
+	if (!marked(p, n)) return false;
+	*out = (struct ledger_packet){ .number = get_u64(p + AT_NUMBER), .from = get_u32(p + AT_FROM), .to = get_u32(p + AT_TO), .size = n };
+	return true;
+}
+
 uint32_t ledger_claims(const uint8_t *p, uint32_t n) { return marked(p, n) ? get_u32(p + AT_FROM) : UINT32_MAX; }
 
 uint64_t ledger_sent(const struct ledger *l) { return l->sent; }

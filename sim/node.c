@@ -453,7 +453,9 @@ static void run_closed(struct sim *sim, uint32_t host, uint32_t conn, uint32_t s
 	struct event e = { .kind = EVENT_CLOSED, .token = c->token[side], .closed = { (enum close_cause)c->cause[side] } };
 
 	if (side == 0) sim->host[host].dial[token_slot(e.token)] = NONE; /* the machine may use its slot again at once */
+	sim->ending = conn;
 	turn(sim, host, &e);
+	sim->ending = NONE;
 	if (sim->hooks.ended != NULL) sim->hooks.ended(sim->hooks.ctx, host, e.token);
 	net_over(sim, conn, side);
 }

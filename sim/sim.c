@@ -15,7 +15,7 @@ struct sim *sim_new(uint64_t seed, const struct sim_hooks *hooks, struct key_cac
 	sim->seed = seed;
 	sim->hooks = *hooks;
 	sim->keys = keys;
-	sim->conns_free = NONE;
+	sim->conns_free = sim->ending = NONE;
 	sim->digest_a = seed ^ UINT64_C(0x243f6a8885a308d3);
 	sim->digest_b = UINT64_C(0x13198a2e03707344);
 	sim->scratch = mem_alloc(SIM_TURN_MAX);
@@ -191,6 +191,17 @@ bool sim_peer_of(const struct sim *sim, uint32_t host, uint64_t token, uint32_t 
 	if (conn == NONE || sim->conn[conn].over[1 - side] || sim->conn[conn].token[1 - side] == TOKEN_NONE) return false;
 	*peer_host = sim->conn[conn].host[1 - side];
 	*peer_token = sim->conn[conn].token[1 - side];
+	return true;
+}
+
+bool sim_other_end(const struct sim *sim, uint32_t host, uint64_t token, uint32_t *other, bool *died)
+{
+	uint32_t side, conn = node_conn(sim, &sim->host[host], token, &side);
+
+	if (conn == NONE && side == 0 && sim->ending != NONE && sim->conn[sim->ending].token[0] == token) conn = sim->ending;
+	if (conn == NONE) return false;
+	*other = sim->conn[conn].host[1 - side];
+	*died = sim->conn[conn].died;
 	return true;
 }
 

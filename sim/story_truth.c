@@ -69,7 +69,10 @@ void truth_leave(struct story *st, uint32_t node, const struct note *note)
 	*slot = NOBODY;
 	n->conns--;
 	c = &st->client[client];
-	if (c->ready && c->node == node && c->peer_token == note->token) set_alive(st, c, false);
+	if (c->ready && c->node == node && c->peer_token == note->token) {
+		act_left(st, client);
+		set_alive(st, c, false);
+	}
 	story_dirty(st, DIRT_CLIENTS);
 }
 
@@ -113,7 +116,7 @@ void truth_disconnected(struct story *st, uint32_t client, uint64_t token, uint6
 	(void)why;
 	if (!c->ready || c->token != token) return; /* an attempt that failed */
 	if (c->alive) set_alive(st, c, false);
-	c->ready = false;
+	c->ready = c->closing = false;
 	st->zombies--;
 	set_away(st, c, false);
 	story_dirty(st, DIRT_CLIENTS);
@@ -141,6 +144,7 @@ void truth_down(struct story *st, uint32_t node)
 		if (client == NOBODY) continue;
 		n->session[i] = NOBODY;
 		c = &st->client[client];
+		c->closing = false;
 		if (!c->ready || c->node != node || !c->alive) continue;
 		set_alive(st, c, false);
 		truth_hit(st, client);
@@ -231,7 +235,12 @@ void truth_pair_delivered(struct story *st, uint32_t a, uint32_t b, uint64_t sen
 	story_dirty(st, DIRT_FAILOVER);
 }
 
-/* Those who never came back. */
+static bool both_here(const struct story *st, const struct story_pair *p)
+{
+	return !st->client[(uint32_t)(p->key >> 32)].gone && !st->client[(uint32_t)p->key].gone;
+}
+
+/* Those who never came back, but for those who left. */
 void truth_end(struct story *st)
 {
 	for (uint32_t i = 0; i < st->clients; i++)
@@ -240,5 +249,5 @@ void truth_end(struct story *st)
 			record_move(st->record, sim_now(st->sim), client_host(st, i), st->client[i].fault_node, NOBODY, st->client[i].fault_at);
 		}
 	for (uint32_t i = 0; st->pair != NULL && i <= st->pairs_mask; i++)
-		if (st->pair[i].key != 0 && st->pair[i].open) st->failover_pair.never++;
+		if (st->pair[i].key != 0 && st->pair[i].open && both_here(st, &st->pair[i])) st->failover_pair.never++;
 }

@@ -31,18 +31,32 @@ static const char *value_of(enum scenario_unit unit, uint64_t v, char out[VALUE]
 
 /* ---- header ---- */
 
+/* As one could have written it; many as what they are like. */
 static void tell_draw(const struct tell *t, const struct story_draw *d)
 {
 	char a[VALUE], b[VALUE], c[VALUE];
 
+	if (d->unit == SCENARIO_NONE) {
+		for (uint32_t i = 0; i < d->values.n && i < DRAWS_SHOWN; i++) tell_text(t, "# drawn: line %u, %s %s\n", d->line, d->word, d->name[i]);
+		if (d->values.n > DRAWS_SHOWN) tell_text(t, "# drawn: line %u, %llu in all\n", d->line, (unsigned long long)d->values.n);
+		return;
+	}
 	if (d->values.n > DRAWS_SHOWN) {
 		tell_text(t, "# drawn: line %u, %s %s=: %llu values, min %s, median %s, max %s\n", d->line, d->word, d->key,
 		          (unsigned long long)d->values.n, value_of(d->unit, d->values.min, a), value_of(d->unit, dist_quantile(&d->values, 500), b),
 		          value_of(d->unit, d->values.max, c));
 		return;
 	}
-	for (uint32_t i = 0; i < d->values.n; i++)
-		tell_text(t, "# drawn: line %u, %s %s=%s\n", d->line, d->name[i], d->key, value_of(d->unit, d->value[i], a));
+	for (uint32_t i = 0; i < d->values.n; i++) {
+		story_print_exact(d->unit, d->value[i], a, sizeof a);
+		tell_text(t, "# drawn: line %u, %s %s=%s\n", d->line, d->name[i], d->key, a);
+	}
+}
+
+static void tell_draws(const struct tell *t, const struct story *st, bool late)
+{
+	for (uint32_t i = 0; i < story_draws(st); i++)
+		if (story_draw(st, i)->late == late) tell_draw(t, story_draw(st, i));
 }
 
 void tell_header(const struct tell *t, const struct scenario *sc, const struct story *st, uint64_t seed, const char *build)
@@ -58,7 +72,7 @@ void tell_header(const struct tell *t, const struct scenario *sc, const struct s
 	for (uint32_t i = 0; i < sc->varies; i++)
 		tell_text(t, "# vary: %s=%s, %s of %u values\n", sc->vary[i].name, sc->vary[i].chosen, sc->vary[i].set ? "as set," : "the first",
 		          sc->vary[i].values);
-	for (uint32_t i = 0; i < story_draws(st); i++) tell_draw(t, story_draw(st, i));
+	tell_draws(t, st, false);
 }
 
 /* ---- result ---- */
@@ -87,6 +101,7 @@ void tell_result(const struct tell *t, const struct scenario *sc, const struct s
 	char at[VALUE];
 
 	(void)sc;
+	tell_draws(t, st, true);
 	for (uint32_t i = 0; i < story_expects(st); i++) {
 		const struct story_expect *e = story_expect(st, i);
 		missed += e->verdict != STORY_OK && !e->def->goal;

@@ -1,0 +1,95 @@
+/* Conservation: whatever breaks, every packet is somewhere, and the run knows where. */
+#include "story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "story_try.h"
+
+static const char crashes[] = "# every way to lose a packet\n"
+			      "region fra nodes=3\n"
+			      "tailnet acme x6 clients=4 spread=europe join=0s..2s\n"
+			      "tailnet beta x2 clients=3 spread=world join=0s..2s\n"
+			      "load disco every=100ms..200ms\n"
+			      "load bulk share=100% rate=4Mbps for=5s..10s\n"
+			      "policy order=scattered\n"
+			      "at 10s crash fra/1\n"
+			      "at 12.5s restart fra/1\n"
+			      "at 20.5s crash silent fra/2\n"
+			      "at 25s close clients pace=10/s\n"
+			      "at 40s restart fra/2\n"
+			      "at 50s leave beta\n"
+			      "at 55s join beta\n"
+			      "at 62s crash silent refuse fra/3\n"
+			      "at 63s restart fra/3\n"
+			      "until 80s\n";
+
+struct seconds {
+	struct try try;
+	uint64_t seconds, queued, in_flight, nowhere;
+	struct story_packets last;
+};
+
+static uint64_t sum(const struct story_packets *p)
+{
+	return p->delivered + p->dropped + p->dropped_by_client + p->lost_crash + p->lost_forwarding + p->lost_stream + p->queued + p->in_flight;
+}
+
+/* The sum, and that no part of it ever shrinks but what is on its way. */
+static bool each_second(void *ctx, uint64_t now, uint64_t until)
+{
+	struct seconds *s = ctx;
+	struct story_packets p = story_packets(s->try.story);
+
+	(void)now, (void)until;
+	assert_int_equal(p.sent, sum(&p) + p.nowhere);
+	assert_int_equal(p.delivered, story_delivered(s->try.story));
+	assert_true(p.sent >= s->last.sent && p.delivered >= s->last.delivered && p.dropped >= s->last.dropped);
+	assert_true(p.lost_crash >= s->last.lost_crash && p.lost_stream >= s->last.lost_stream && p.nowhere >= s->last.nowhere);
+	s->seconds++;
+	s->queued += p.queued;
+	s->in_flight += p.in_flight;
+	s->nowhere += p.nowhere > 0;
+	s->last = p;
+	return true;
+}
+
+static void begin(struct seconds *s)
+{
+	*s = (struct seconds){ 0 };
+	try_init(&s->try);
+	s->try.options.second = each_second;
+	s->try.options.ctx = s;
+}
+
+/* sent = delivered + dropped with a reason + queued + in flight + lost with a host or a stream, exactly, at every second of a run in which
+ * nodes crash in all three ways, connections are closed and clients leave; and all of these parts are there. */
+static void census_sum_is_exact(void **state)
+{
+	struct seconds s;
+
+	(void)state;
+	begin(&s);
+	try_run(&s.try, crashes);
+	try_is_good(&s.try);
+	assert_int_equal(s.seconds, 80);
+	assert_int_equal(s.nowhere, 0);
+	print_message(
+		"%llu sent: %llu delivered, %llu dropped, %llu by clients, lost %llu crash %llu forwarding %llu stream, %llu queued %llu flight\n",
+		(unsigned long long)s.last.sent, (unsigned long long)s.last.delivered, (unsigned long long)s.last.dropped,
+		(unsigned long long)s.last.dropped_by_client, (unsigned long long)s.last.lost_crash, (unsigned long long)s.last.lost_forwarding,
+		(unsigned long long)s.last.lost_stream, (unsigned long long)s.queued, (unsigned long long)s.in_flight);
+	try_end(&s.try);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(census_sum_is_exact),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
