@@ -375,11 +375,43 @@ static void writing(void **state)
 	}
 }
 
+/* Whatever bytes a text has, what is written is JSON: each byte that is no UTF-8 becomes U+FFFD, all else is read back as it was. */
+static void writing_odd_text(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "\xc3\xbc\xe5\x86\x86\xf0\x9f\x98\x80", "\"\xc3\xbc\xe5\x86\x86\xf0\x9f\x98\x80\"" },
+		{ "a\xff\xfe z", "\"a\xef\xbf\xbd\xef\xbf\xbd z\"" },
+		{ "\xc3", "\"\xef\xbf\xbd\"" },
+		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xc0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\x7f'/", "\"\x7f'/\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct json_reader r;
+		struct json_writer w;
+		char back[64];
+		json_writer_init(&w);
+		json_put_string(&w, cases[i].text, strlen(cases[i].text));
+		assert_int_equal(w.n, strlen(cases[i].want));
+		assert_memory_equal(w.p, cases[i].want, w.n);
+		json_init(&r, w.p, w.n);
+		json_string(&r, back, sizeof back);
+		assert_true(json_done(&r));
+		assert_memory_equal(back, cases[i].want + 1, strlen(cases[i].want) - 2);
+		json_writer_free(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(grammar), cmocka_unit_test(prefixes), cmocka_unit_test(depth),   cmocka_unit_test(integers), cmocka_unit_test(micro),
-		cmocka_unit_test(strings), cmocka_unit_test(names),    cmocka_unit_test(pulling), cmocka_unit_test(writing),
+		cmocka_unit_test(grammar), cmocka_unit_test(prefixes),         cmocka_unit_test(depth), cmocka_unit_test(integers),
+		cmocka_unit_test(micro),   cmocka_unit_test(strings),          cmocka_unit_test(names), cmocka_unit_test(pulling),
+		cmocka_unit_test(writing), cmocka_unit_test(writing_odd_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
