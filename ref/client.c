@@ -26,6 +26,7 @@ static const struct config_key config_table[] = {
 	{ "watch", CONFIG_BOOL, FIELD(watch), 0, 0, NULL },
 	{ "prober", CONFIG_BOOL, FIELD(prober), 0, 0, NULL },
 	{ "can-ack-pings", CONFIG_BOOL, FIELD(can_ack_pings), 0, 0, NULL },
+	{ "prefer-ipv6", CONFIG_BOOL, FIELD(prefer_ipv6), 0, 0, NULL },
 	{ "fast-start", CONFIG_ENUM, FIELD(fast), 0, 0, fasts },
 	{ "retry", CONFIG_ENUM, FIELD(retry), 0, 0, retries },
 	{ "profile", CONFIG_ENUM, FIELD(profile), 0, 0, profiles },
@@ -140,7 +141,7 @@ static void token_over(struct client *c, uint64_t token)
 	c->slots_busy &= ~(1u << i);
 }
 
-/* CLI-032 and its alternatives. */
+/* CLI-032 and its alternatives; TRP-036: bounded, and for ever. */
 static uint64_t retry_delay(struct client *c)
 {
 	uint64_t n = c->failures < 1000 ? c->failures : 1000, base = n * n * 10 * NS_MS;
@@ -205,6 +206,7 @@ static void forget_stream(struct client *c, uint64_t now)
 	c->attempt_deadline = c->node_deadline = c->return_at = TIME_NEVER;
 }
 
+/* CLI-023: told once, nothing is sent again. */
 void client_end(struct client *c, uint64_t now, enum client_end why, bool stream_gone)
 {
 	uint64_t token = c->conn, delay;
@@ -234,7 +236,8 @@ void client_send_bytes(struct client *c, const void *p, uint32_t n)
 
 static bool can_send(const struct client *c) { return c->state == CLIENT_SENT || c->state == CLIENT_READY; }
 
-/* The head of a packet's frame; forwards are told by their source. */
+/* The head of a packet's frame; forwards are told by their source. CLI-002: it and the packet are one action; FRM-021: which leaves
+ * with this turn. */
 static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst, uint32_t n)
 {
 	uint32_t head_n = FRAME_HEADER + FRAME_KEY + (src != NULL ? FRAME_KEY : 0);
@@ -249,7 +252,7 @@ static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst,
 	c->out_now->work[WORK_BYTES_OUT] += n;
 }
 
-/* CLI-004, CLI-005: false means that the packet must not go. */
+/* CLI-004, CLI-005, TRP-035: false means that the packet must not go. */
 static bool bucket_take(struct client_bucket *b, uint64_t now, uint32_t n)
 {
 	uint64_t cost = FRAME_HEADER + FRAME_KEY + n, second = (now - b->at) / NS_S, rest = (now - b->at) % NS_S;
@@ -275,21 +278,30 @@ static void queue_packet(struct client *c, uint64_t now, const struct event_comm
 	c->up_now->v[c->up_now->n - 1].deliver.key = NULL;
 }
 
-/* CLI-001: too long a packet is refused here and nothing is written. */
+/* A packet of the command is given up at once. */
+static void refuse(struct client *c, const struct event_command *m, enum drop_reason reason)
+{
+	struct action *x = actions_deliver(c->up_now, DELIVER_DROPPED, c->conn);
+
+	x->span = (struct span){ .p = m->p, .n = m->n, .owner = m->owner != NULL ? packet_hold(m->owner) : NULL };
+	x->deliver.a = reason;
+}
+
 static void send_packet(struct client *c, uint64_t now, const struct event_command *m)
 {
 	bool forward = m->verb == COMMAND_FORWARD;
 
-	assert(m->n <= FRAME_PACKET_MAX);
+	if (m->n > FRAME_PACKET_MAX) { /* CLI-001: nothing is written */
+		refuse(c, m, DROP_WRITE_ERROR);
+		return;
+	}
 	if (!can_send(c) || c->out.queue[OUTBOX_OTHER] != NULL || !outbox_open(&c->out, &c->limits)) {
 		queue_packet(c, now, m);
 		if (c->state == CLIENT_IDLE && !c->connect && !forward) client_attempt(c, now); /* CLI-013 */
 		return;
 	}
 	if (c->bucket != NULL && !forward && !bucket_take(c->bucket, now, m->n)) { /* MSH-024 */
-		struct action *x = actions_deliver(c->up_now, DELIVER_DROPPED, c->conn);
-		x->span = (struct span){ .p = m->p, .n = m->n };
-		x->deliver.a = DROP_QUEUE_TAIL;
+		refuse(c, m, DROP_QUEUE_TAIL);
 		return;
 	}
 	write_head(c, forward ? m->src : NULL, m->dst, m->n);
@@ -391,6 +403,7 @@ static void start(struct client *c, const struct event *e)
 	key_cache_public(c->env.keys, &c->key, &c->public_key);
 	c->fast = (uint8_t)config.fast, c->retry = (uint8_t)config.retry, c->raw = config.raw, c->connect = config.connect;
 	c->home = config.home, c->watch = config.watch, c->prober = config.prober, c->can_ack_pings = config.can_ack_pings;
+	c->prefer_ipv6 = config.prefer_ipv6;
 	c->derper = config.profile == 1;
 	c->wanted = config.connect;
 	c->limits = (struct outbox_limits){ config.queue_depth, config.high_water, config.forward_timeout };
@@ -430,8 +443,10 @@ static void timer(struct client *c, uint64_t now)
 		client_end(c, now, CLIENT_END_TIMEOUT, false); /* CLI-014 */
 	else if (now >= c->node_deadline && c->state == CLIENT_DIALING)
 		client_node_failed(c, now); /* CLI-015 */
+	else if (now >= c->ipv4_at)
+		client_dial_ipv4(c, now);
 	else if (can_send(c) && now - c->heard >= c->times.receive)
-		client_end(c, now, CLIENT_END_SILENCE, false); /* CLI-008 */
+		client_end(c, now, CLIENT_END_SILENCE, false); /* CLI-008, TRP-033 */
 	else if (can_send(c) && now >= outbox_deadline(&c->out, &c->limits))
 		client_end(c, now, CLIENT_END_WRITE, false); /* CLI-003 */
 	else if (now >= c->return_at)
@@ -470,7 +485,7 @@ static uint64_t sooner(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t deadline(const struct machine *m)
 {
 	const struct client *c = (const struct client *)m;
-	uint64_t at = sooner(sooner(c->retry_at, c->attempt_deadline), sooner(c->node_deadline, c->return_at));
+	uint64_t at = sooner(sooner(c->retry_at, c->attempt_deadline), sooner(sooner(c->node_deadline, c->ipv4_at), c->return_at));
 
 	if (!can_send(c)) return at;
 	at = sooner(at, outbox_deadline(&c->out, &c->limits));
@@ -501,7 +516,7 @@ struct client *client_new(const struct machine_env *env)
 	c->machine.ops = &ops;
 	c->env = *env;
 	c->state = CLIENT_IDLE;
-	c->attempt_deadline = c->node_deadline = c->retry_at = c->return_at = TIME_NEVER;
+	c->attempt_deadline = c->node_deadline = c->retry_at = c->return_at = c->ipv4_at = TIME_NEVER;
 	return c;
 }
 

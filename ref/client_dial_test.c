@@ -1,7 +1,7 @@
 /* Where a client connects, how long it tries, when it comes back: nodes, families, names, deadlines, back-off. */
 #include "pair_client.h"
 
-/* CLI-024, CLI-032: a reset in the middle; the client is back after 5 to 15 ms, one generation later, and sends what waited. */
+/* CLI-023, CLI-024, CLI-032: a reset in the middle is told once; the client is back after 5 to 15 ms, one generation later, and sends what waited. */
 STORY(reconnect)
 {
 	struct key b = pair_public(B);
@@ -14,6 +14,7 @@ STORY(reconnect)
 	wait = ended(p, ca, 0, CLIENT_END_RESET);
 	assert_true(wait >= 5 * NS_MS && wait <= 15 * NS_MS);
 	state_is(p, ca, CLIENT_WAITING);
+	assert_int_equal(pair_heard_count(p, ca, DELIVER_DISCONNECTED), 1);
 	pair_send(p, ca, &b, "waited", 6);
 	assert_int_equal(client_packets_queued(client_of(p, ca)), 1);
 	pair_advance(p, wait - 1);
@@ -42,7 +43,7 @@ STORY(connect_timeout)
 	state_is(p, c, CLIENT_IDLE);
 }
 
-/* CLI-032: n^2 x 10 ms at most 5 s, times 0.5 to 1.5; any message from the relay resets n. */
+/* CLI-032, TRP-036: n^2 x 10 ms at most 5 s, times 0.5 to 1.5, for ever; any message from the relay resets n. */
 STORY(backoff_original)
 {
 	uint64_t least = 0, most = 0;
@@ -86,7 +87,7 @@ STORY(backoff_others)
 	state_is(p, none, CLIENT_LOGIN);
 }
 
-/* CLI-015, CLI-018, HTTP-016, HTTP-017, MAP-005: nodes in order, STUN-only ones never; a later node is told the ideal one. */
+/* CLI-015, CLI-018, HTTP-016, HTTP-017, MAP-004, MAP-005, TRP-028: nodes in order, STUN-only ones never; a later node is told the ideal one. */
 STORY(region_order)
 {
 	int c, s;
@@ -176,6 +177,48 @@ STORY(families_race)
 	state_is(p, c, CLIENT_DIALING); /* IPv6 failed at once, IPv4 is still silent */
 	pair_advance(p, 1500 * NS_MS);
 	ended(p, c, 1, CLIENT_END_REFUSED);
+}
+
+/* CLI-020: with IPv6 preferred the IPv4 dial waits 200 ms, also when IPv6 has failed before; who has no IPv6 waits as well. */
+STORY(families_ipv6_preferred)
+{
+	int c, d;
+
+	pair_listen(p, six, PAIR_SILENT, -1, TOKEN_NONE, false);
+	wire_listens(p);
+	c = pair_client(p, A, "plain=on\nprefer-ipv6=on\nretry=manual\n" REGION(NODE("1a", "a.test", BOTH)));
+	pair_advance(p, 200 * NS_MS - 1);
+	assert_true(wire_accepted(p, wire_at) < 0);
+	pair_advance(p, 1);
+	state_is(p, c, CLIENT_HTTP);
+	wire_reset(p, wire_relay(p));
+	pair_listen_set(p, six, PAIR_UNREACHABLE);
+	pair_command(p, c, &(struct event_command){ .verb = COMMAND_CONNECT });
+	pair_advance(p, 200 * NS_MS - 1);
+	state_is(p, c, CLIENT_DIALING);
+	pair_advance(p, 1);
+	state_is(p, c, CLIENT_HTTP);
+	d = pair_client(p, B, "plain=on\nprefer-ipv6=on\nretry=manual\n" REGION(NODE("1a", "a.test", V4("50"))));
+	state_is(p, d, CLIENT_DIALING);
+	pair_advance(p, 200 * NS_MS);
+	state_is(p, d, CLIENT_HTTP);
+	pair_listen_set(p, six, PAIR_WIRE); /* and when IPv6 has won, IPv4 is not tried any more */
+	wire_reset(p, wire_relay(p));
+	pair_command(p, d, &(struct event_command){ .verb = COMMAND_LEAVE });
+	d = pair_client(p, C, "plain=on\nprefer-ipv6=on\nretry=manual\n" REGION(NODE("1a", "a.test", BOTH)));
+	state_is(p, d, CLIENT_HTTP);
+	pair_advance(p, NS_S);
+	assert_true(wire_accepted(p, wire_at) < 0 || p->stream[wire_accepted(p, wire_at)].end[0].host != d);
+}
+
+/* MAP-007: a node without DERPPort is dialled at 443. */
+STORY(port_by_default)
+{
+	struct address at = pair_address(50, 443);
+
+	pair_listen(p, at, PAIR_WIRE, -1, TOKEN_NONE, false);
+	pair_client(p, A, "plain=on\nretry=manual\n" REGION(NODE("1a", "a.test", ",\"IPv4\":\"192.0.2.50\",\"IPv6\":\"none\"")));
+	request_is(p, wire_accepted(p, at), "GET /derp HTTP/1.1\r\nHost: a.test\r\n"); /* HTTP-016 */
 }
 
 /* CLI-021, MAP-006: names are asked for each family that has no literal; the answer is dialled at the node's port. */
@@ -271,10 +314,13 @@ STORY(return_after)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reconnect),         cmocka_unit_test(connect_timeout),  cmocka_unit_test(backoff_original),
-		cmocka_unit_test(backoff_others),    cmocka_unit_test(region_order),     cmocka_unit_test(region_dial_timeout),
-		cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only), cmocka_unit_test(families_race),
-		cmocka_unit_test(names_asked),       cmocka_unit_test(region_changed),   cmocka_unit_test(return_after),
+		cmocka_unit_test(reconnect),         cmocka_unit_test(connect_timeout),
+		cmocka_unit_test(backoff_original),  cmocka_unit_test(backoff_others),
+		cmocka_unit_test(region_order),      cmocka_unit_test(region_dial_timeout),
+		cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only),
+		cmocka_unit_test(families_race),     cmocka_unit_test(families_ipv6_preferred),
+		cmocka_unit_test(port_by_default),   cmocka_unit_test(names_asked),
+		cmocka_unit_test(region_changed),    cmocka_unit_test(return_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void send_client_info(struct client *c)
 		info.mesh_key = c->extra->mesh_key;
 		memcpy(info.app_name, c->extra->app_name, sizeof info.app_name);
 	}
-	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce);
+	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce); /* KEY-005 */
 	client_send_bytes(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info));
 	c->out_now->work[WORK_BOXES]++;
 	c->out_now->work[WORK_FRAMES_OUT]++;
@@ -113,7 +113,7 @@ void client_connected(struct client *c, uint64_t now)
 		begin(c, now);
 		return;
 	}
-	client_move(c, now, CLIENT_TLS);
+	client_move(c, now, CLIENT_TLS); /* HTTP-024: the name without port */
 	tls = actions_add(c->out_now, ACTION_START_TLS, c->conn);
 	tls->tls = (struct action_tls){ .server_name = region_text(c->region, c->region->node[c->node].host_at) };
 }
@@ -121,7 +121,8 @@ void client_connected(struct client *c, uint64_t now)
 void client_secured(struct client *c, const struct event *e)
 {
 	if (e->token != c->conn || c->state != CLIENT_TLS) return;
-	if (c->fast == FAST_AUTO && e->secured->version == 0x0304) c->server_known = meta_key(e->secured, &c->server_key);
+	if (c->fast == FAST_AUTO && e->secured->version == 0x0304)
+		c->server_known = meta_key(e->secured, &c->server_key); /* HTTP-009; HTTP-015: without it by slow start */
 	begin(c, e->now);
 }
 
@@ -229,8 +230,10 @@ static void on_ping(struct client *c, const struct frame *f)
 {
 	uint8_t pong[FRAME_HEADER + FRAME_PING_SIZE];
 
-	client_send_bytes(c, pong, frame_pong(pong, f->payload)); /* CLI-010 */
-	c->out_now->work[WORK_FRAMES_OUT]++;
+	if (c->can_ack_pings) { /* CLI-010; MSH-015: who did not announce it, does not */
+		client_send_bytes(c, pong, frame_pong(pong, f->payload));
+		c->out_now->work[WORK_FRAMES_OUT]++;
+	}
 	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = span_of(f, 0, FRAME_PING_SIZE);
 }
 
@@ -242,6 +245,7 @@ static void on_packet(struct client *c, const struct frame *f)
 	x->span = span_of(f, FRAME_KEY, f->n - FRAME_KEY);
 }
 
+/* PGR-017: whoever it is about, and however often. */
 static void on_gone(struct client *c, const struct frame *f)
 {
 	struct action *x = actions_deliver(c->up_now, DELIVER_PEER_GONE, c->conn);
@@ -280,6 +284,7 @@ static void dispatch(struct client *c, uint64_t now, const struct frame *f)
 	}
 }
 
+/* CLI-007: frames in any order. */
 static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t *n)
 {
 	struct frame f;
@@ -304,7 +309,7 @@ void client_bytes(struct client *c, const struct event *e)
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
-	if (e->token != c->conn) {
+	if (e->token != c->conn) { /* CLI-009: dead for good */
 		client_cut(c, e->now, e->token, p, n);
 		return;
 	}

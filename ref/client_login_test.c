@@ -34,7 +34,7 @@ STORY(tls_fast) { two_clients(p, "", "url=https://192.0.2.101/derp\n"); }
 STORY(tls_forced_slow) { two_clients(p, "", "url=https://192.0.2.101/derp\nfast-start=never\n"); }
 STORY(tls_stripped)
 {
-	p->strip_meta = true; /* HTTP-015 */
+	p->strip_meta = true; /* HTTP-015: by slow start */
 	two_clients(p, "", "url=https://192.0.2.101:443/derp\n");
 }
 STORY(tls_12)
@@ -171,7 +171,7 @@ STORY(http_status)
 	state_is(p, c, CLIENT_LOGIN);
 }
 
-/* HTTP-024: the node's name is the TLS server name; with its meta certificate the request and ClientInfo leave unasked (HTTP-009). */
+/* HTTP-024, KEY-003: the node's name is the TLS server name; with its meta certificate the request and ClientInfo leave unasked (HTTP-009). */
 STORY(region_tls)
 {
 	struct key server = pair_public(SERVER);
@@ -193,6 +193,52 @@ STORY(region_tls)
 	server_key(p, s, 0); /* skipped (HSK-004) */
 	server_info(p, s, A, &(struct server_info){ .version = 2 });
 	state_is(p, c, CLIENT_READY);
+}
+
+/* HTTP-024: in URL mode the server name is the URL's host, without port and brackets. */
+STORY(url_server_name)
+{
+	static const struct {
+		const char *url, *name;
+		struct address at;
+	} cases[] = {
+		{ "url=https://192.0.2.50:8443/derp\n", "192.0.2.50", { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 50 }, .port = 8443 } },
+		{ "url=https://[2001:db8::1]/derp\n", "2001:db8::1", { .ip = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, .port = 443 } },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int s;
+		pair_listen(p, cases[i].at, PAIR_WIRE, -1, TOKEN_NONE, false);
+		pair_client(p, A, cases[i].url);
+		s = wire_accepted(p, cases[i].at);
+		assert_true(s >= 0);
+		assert_string_equal(p->stream[s].end[0].server_name, cases[i].name);
+	}
+}
+
+/* REG-011, KEY-005: a node that comes back with another key is as good as before; every ClientInfo has a nonce of its own. */
+STORY(node_with_another_key)
+{
+	struct key first = pair_public(SERVER), second = pair_public(B), private_key, shared, client = pair_public(A);
+	uint8_t frame[LOGIN_FRAME_MAX], nonce[KEY_NONCE], answer[KEY_NONCE] = { 7 };
+	struct wire_frame f = { 0 };
+	int c;
+
+	wire_listens(p);
+	c = pair_client(p, A, WIRE "raw=on\nretry=none\n");
+	for (int i = 0; i < 2; i++) {
+		int s = wire_relay(p);
+		wire_send(p, s, frame, frame_server_key(frame, i == 0 ? first.b : second.b));
+		private_key = pair_key(i == 0 ? SERVER : B);
+		assert_true(key_shared(&private_key, client.b, &shared));
+		assert_true(wire_frame(p, s, &f) && f.type == FRAME_CLIENT_INFO);
+		if (i == 1) assert_memory_not_equal(f.p + KEY_SIZE, nonce, KEY_NONCE);
+		memcpy(nonce, f.p + KEY_SIZE, KEY_NONCE);
+		wire_send(p, s, frame, login_server_info_frame(frame, &shared, answer, &(struct server_info){ .version = 2 }));
+		state_is(p, c, CLIENT_READY);
+		assert_memory_equal(client_server_key(client_of(p, c)), i == 0 ? first.b : second.b, KEY_SIZE);
+		if (i == 0) wire_reset(p, s);
+	}
 }
 
 /* HTTP-013: names that are nearly right mean slow start. */
@@ -233,6 +279,8 @@ int main(void)
 		cmocka_unit_test(server_key_limits),
 		cmocka_unit_test(http_status),
 		cmocka_unit_test(region_tls),
+		cmocka_unit_test(url_server_name),
+		cmocka_unit_test(node_with_another_key),
 		cmocka_unit_test(meta_malformed),
 	};
 

@@ -2,7 +2,7 @@
  * client_dial_test.c. */
 #include "pair_client.h"
 
-/* CLI-006, FRM-009..FRM-013, PGR-001, PGR-002, PGR-018, SRV-033, SRV-034: what a client makes of every frame, old and short ones too. */
+/* CLI-006, CLI-010, FRM-009..FRM-011, FRM-013, PGR-001, PGR-002, PGR-017, PGR-018, SRV-033, SRV-034: what a client makes of every frame, old and short ones too. */
 STORY(frames_heard)
 {
 	static uint8_t big[70000];
@@ -69,15 +69,18 @@ STORY(frames_fatal)
 
 	wire_listens(p);
 	c = pair_client(p, A, WIRE "raw=on\nretry=fixed\nretry-after=1s\n");
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		s = wire_ready(p, c, A);
 		if (i == 0) wire_send(p, s, "\x7a\x00\x10\x00\x01", 5);
 		if (i == 1) wire_send(p, s, "\x06\xff\xff\xff\xff", 5);
 		if (i == 2) wire_send_frame(p, s, FRAME_SERVER_INFO, junk, sizeof junk);
 		if (i == 3) wire_send_frame(p, s, FRAME_SERVER_INFO, junk, 23);
+		if (i == 4) wire_send(p, s, "\x7a\xff\xff\xff\xff\x06\x00\x00\x00\x00", 10); /* CLI-009: nothing is read behind it */
 		ended(p, c, (size_t)i, CLIENT_END_PROTOCOL);
 		pair_advance(p, NS_S);
 	}
+	assert_int_equal(pair_heard_count(p, c, DELIVER_KEEPALIVE), 0);
+	assert_int_equal(pair_heard_count(p, c, DELIVER_DISCONNECTED), 5);
 	s = wire_ready(p, c, A);
 	wire_send(p, s, "\x7a\x00\x10\x00\x00", 5); /* 1 MiB is fine */
 	state_is(p, c, CLIENT_READY);
@@ -90,7 +93,7 @@ static const uint8_t *big_packet(void)
 	return packet;
 }
 
-/* CLI-004, CLI-005, HSK-026: the announced bucket limits sends, silently; a later ServerInfo without a rate lifts it. */
+/* CLI-004, CLI-005, HSK-026, TRP-035: the announced bucket limits sends, silently; a later ServerInfo without a rate lifts it. */
 STORY(bucket)
 {
 	struct key b = pair_public(B);
@@ -122,7 +125,7 @@ STORY(bucket)
 	assert_int_equal(n, 55);
 }
 
-/* CLI-008: 120 s without a complete frame are the end; a skipped frame renews the deadline, half a frame does not. */
+/* CLI-008, TRP-033: 120 s without a complete frame are the end; a skipped frame renews the deadline, half a frame does not. */
 STORY(receive_deadline)
 {
 	int c, s;
@@ -143,7 +146,7 @@ STORY(receive_deadline)
 	assert_int_equal(wire_end(p, s)->ended, PAIR_RESET);
 }
 
-/* SRV-017 seen from here, CLI-031: towards a transport that takes nothing the newest 32 packets wait. */
+/* SRV-017 seen from here, CLI-002, CLI-031: towards a transport that takes nothing the newest 32 packets wait. */
 STORY(queue_blocked)
 {
 	static uint8_t big[60000];
@@ -160,14 +163,16 @@ STORY(queue_blocked)
 	assert_int_equal(pair_heard(p, ca, DELIVER_DROPPED, 7)->p[0], 7);
 	assert_int_equal(pair_heard(p, ca, DELIVER_DROPPED, 7)->a, DROP_QUEUE_HEAD);
 	pair_advance(p, 60 * NS_S); /* CLI-003: no write deadline */
+	pair_command(p, ca, &(struct event_command){ .verb = COMMAND_PING, .p = (const uint8_t *)"12345678", .n = 8 });
 	p->stream[0].end[0].room = SIZE_MAX;
 	pair_flush(p, 0, 0);
 	pair_run(p);
+	assert_int_equal(pair_heard_count(p, ca, DELIVER_PONG), 1); /* CLI-002: between two packets, not inside one */
 	assert_int_equal(pair_heard_count(p, cb, DELIVER_PACKET), 35);
 	for (size_t i = 0; i < 32; i++) assert_int_equal(pair_heard(p, cb, DELIVER_PACKET, 3 + i)->p[0], 8 + i);
 }
 
-/* CLI-011, CLI-025, CLI-027: Ping, home and ClosePeer commands. */
+/* CLI-011, CLI-025, CLI-027, FRM-021: Ping, home and ClosePeer commands, each on the wire at once. */
 STORY(commands)
 {
 	struct key b = pair_public(B);
@@ -215,6 +220,29 @@ STORY(send_connects)
 	assert_int_equal(n, 32);
 	wire_reset(p, s);
 	state_is(p, c, CLIENT_IDLE);
+}
+
+/* CLI-001, FRM-004: a packet of 65,536 bytes goes out; one more is given up at once and nothing of it is written, connected or not. */
+STORY(packet_too_long)
+{
+	static uint8_t big[FRAME_PACKET_MAX + 1];
+	struct key b = pair_public(B);
+	struct wire_frame f = { 0 };
+	int c, s;
+
+	wire_listens(p);
+	c = pair_client(p, A, WIRE "raw=on\n");
+	pair_send(p, c, &b, big, sizeof big);
+	s = wire_ready(p, c, A);
+	pair_send(p, c, &b, big, sizeof big);
+	pair_command(p, c, &(struct event_command){ .verb = COMMAND_FORWARD, .src = b.b, .dst = b.b, .p = big, .n = sizeof big });
+	quiet(p, s);
+	assert_int_equal(pair_heard_count(p, c, DELIVER_DROPPED), 3);
+	for (size_t i = 0; i < 3; i++) assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, i)->a, DROP_WRITE_ERROR);
+	pair_send(p, c, &b, big, sizeof big - 1);
+	assert_true(wire_frame(p, s, &f));
+	assert_int_equal(f.n, FRAME_SEND_MAX);
+	state_is(p, c, CLIENT_READY);
 }
 
 /* CLI-026: Leave is final, from every state. */
@@ -290,7 +318,7 @@ static void config_checked(void **state)
 		{ K "url=http://[]/\n", false },
 		{ K "url=http://[name]/\n", false },
 		{ K "url=http://[192.0.2.1]/\n", false },
-		{ K "url=http://x\nfast-start=always\n", false },
+		{ K "url=http://x\nfast-start=always\n", false }, /* HTTP-010 */
 		{ K "url=http://x\napp-name=0123456789012345678901234567890123456789012345678901234567890123\n", false },
 		{ K "url=http://x\napp-name=012345678901234567890123456789012345678901234567890123456789012\n", true },
 		{ K "url=http://x\nretry=later\n", false },
@@ -325,10 +353,10 @@ static void config_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames_heard),     cmocka_unit_test(frames_fatal),   cmocka_unit_test(bucket),
-		cmocka_unit_test(receive_deadline), cmocka_unit_test(queue_blocked),  cmocka_unit_test(commands),
-		cmocka_unit_test(send_connects),    cmocka_unit_test(leave_is_final), cmocka_unit_test(forward_timeout),
-		cmocka_unit_test(config_checked),
+		cmocka_unit_test(frames_heard),     cmocka_unit_test(frames_fatal),    cmocka_unit_test(bucket),
+		cmocka_unit_test(receive_deadline), cmocka_unit_test(queue_blocked),   cmocka_unit_test(commands),
+		cmocka_unit_test(send_connects),    cmocka_unit_test(packet_too_long), cmocka_unit_test(leave_is_final),
+		cmocka_unit_test(forward_timeout),  cmocka_unit_test(config_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

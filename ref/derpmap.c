@@ -126,6 +126,7 @@ static bool degrees_value(struct parse *p, int64_t limit, int64_t *out)
 	       complain(p, at, limit == 90000000 ? "expected -90 to 90 degrees" : "expected -180 to 180 degrees");
 }
 
+/* MAP-001: in any letter case, what is unknown is skipped. */
 static bool node_member(struct parse *p, const uint8_t *name, size_t n, struct derp_node *node)
 {
 	if (json_name_is(name, n, "Name")) return text_value(p, &node->name);

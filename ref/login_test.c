@@ -57,7 +57,7 @@ static void vector_keys(void **state)
 	assert_memory_equal(other.b, v.shared.b, KEY_SIZE);
 }
 
-/* Chapter 2.2: ClientInfo, HSK-005, HSK-010; and it opens again. */
+/* Chapter 2.2: ClientInfo, HSK-005, HSK-010, FRM-018; and it opens again. */
 static void vector_client_info(void **state)
 {
 	struct vector v = vector_new();
@@ -135,7 +135,7 @@ static void json_emitted(void **state)
 	n = login_server_info_json(&server, text);
 	text[n] = 0;
 	assert_string_equal(text, "{\"version\":2,\"TokenBucketBytesPerSecond\":1000,\"TokenBucketBytesBurst\":5000}");
-	memset(info.app_name, 1, sizeof info.app_name - 1); /* the worst: every byte escaped */
+	memset(info.app_name, 1, sizeof info.app_name - 1); /* the worst: every byte escaped; FRM-017 */
 	assert_true(login_client_info_json(&info, text) <= LOGIN_JSON_MAX);
 }
 

@@ -242,12 +242,13 @@ enum deliver_kind {
 	DELIVER_PACKET,       /* client: key = source, span = packet bytes */
 	DELIVER_PEER_GONE,    /* client: key, a = reason byte */
 	DELIVER_PEER_PRESENT, /* client: key, address, a = flags */
-	DELIVER_PING,         /* client: span = 8 bytes; it has been answered */
+	DELIVER_PING,         /* client: span = 8 bytes; with can-ack-pings it has been answered */
 	DELIVER_PONG,         /* client: span = 8 bytes */
 	DELIVER_KEEPALIVE,
 	DELIVER_HEALTH,     /* client: span = text */
 	DELIVER_RESTARTING, /* client: a = wait ms, b = try-for ms */
-	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason */
+	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason;
+	                     * write_error: longer than 65,536 bytes (CLI-001) */
 	DELIVER_STOPPED,    /* the machine is done for good. a = machine's reason */
 	DELIVER_KINDS
 };

@@ -28,7 +28,7 @@ static const struct config_key config_table[] = {
 	{ NULL, CONFIG_BOOL, 0, 0, 0, NULL },
 };
 
-/* MSH-004: CanAckPings is false, WatchConns comes with the login; CLI-003: a blocked write ends the link after 5 s. */
+/* MSH-004, MSH-015: CanAckPings is false, WatchConns comes with the login; CLI-003, MSH-023: a blocked write ends the link after 5 s. */
 static void start(struct mesh *m, const struct event *e, struct actions *out, struct actions *up)
 {
 	struct mesh_config config = { .retry = 5 * NS_S };
@@ -77,7 +77,7 @@ static void hear(struct mesh *m, uint64_t now, uint32_t first, struct actions *o
 		switch (up->v[i].deliver.what) {
 		case DELIVER_CONNECTED:
 			if (memcmp(client_server_key(m->client), client_public_key(m->client), KEY_SIZE) != 0) break;
-			m->state = MESH_SELF; /* ours closes at once (MSH-012) */
+			m->state = MESH_SELF; /* ours closes at once (MSH-012, TRP-018) */
 			leave(m, now, out, up);
 			return;
 		case DELIVER_READY: m->state = MESH_UP; break;

@@ -121,6 +121,7 @@ struct pair {
 	size_t chunk; /* BYTES of at most so many bytes; 0: whole */
 	bool log;
 	bool strip_meta;
+	bool nameless;      /* who connects has neither IP address nor port (PGR-020) */
 	char wire_meta[96]; /* meta certificate's name that a wire shows as a relay */
 	uint16_t tls_version;
 	uint8_t seed;
@@ -499,6 +500,7 @@ static inline void pair_dispatch(struct pair *p, struct pair_item x)
 	struct event_dialed dialed = { .local = pair_address(7, 41641), .remote = p->stream[x.stream].to };
 	struct event_answer answer = { .result = ANSWER_FAILED };
 
+	if (p->nameless) accepted.remote = (struct address){ 0 };
 	switch (x.kind) {
 	case EVENT_ACCEPTED: pair_step(p, e->host, &(struct event){ .kind = x.kind, .now = p->now, .token = e->token, .accepted = &accepted }); break;
 	case EVENT_DIALED:

@@ -36,7 +36,8 @@ static inline void each(void (*story)(struct pair *p, int r), const char *config
 	static void name##_story(struct pair *p, int r)
 
 #define RAW "raw=on\n"
-#define MESHED RAW "mesh-key=e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\n"
+#define MESH_KEY "mesh-key=e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\n"
+#define MESHED RAW MESH_KEY
 
 /* ---- what must be seen ---- */
 

@@ -84,6 +84,7 @@ static void start(struct relay *r, const struct event *e, struct actions *out)
 	assert(good);
 	(void)good;
 	assert(r->config.high_water >= s->low_water + 2 * s->turn_max);
+	/* SRV-011: the depth is fixed here. */
 	r->limits[0] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.write_timeout };
 	r->limits[1] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.mesh_write_timeout };
 	rng_init(&r->rng, s->seed);
@@ -91,7 +92,7 @@ static void start(struct relay *r, const struct event *e, struct actions *out)
 	keymap_init(&r->keys, secret, peer_key_at, r);
 	key_cache_public(r->env.keys, &r->config.key, &r->public_key);
 	key_hex(r->public_key.b, hex);
-	snprintf(r->meta_name, sizeof r->meta_name, "derpkey%.*s", KEY_HEX, hex);
+	snprintf(r->meta_name, sizeof r->meta_name, "derpkey%.*s", KEY_HEX, hex); /* KEY-003 */
 	r->sockets = mem_alloc((uint64_t)s->sockets_n * sizeof *r->sockets);
 	if (s->sockets_n != 0) memcpy(r->sockets, s->sockets, s->sockets_n * sizeof *r->sockets);
 	r->sockets_n = s->sockets_n;

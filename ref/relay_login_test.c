@@ -50,7 +50,7 @@ static void text_is(struct pair *p, int s, const char *text)
 	wire_skip(p, s, strlen(text));
 }
 
-/* HTTP-005, HTTP-006: 101 with the headers in their order and ServerKey behind it, before the client says more. */
+/* HTTP-005, HTTP-006, KEY-003: 101 with the headers in their order and ServerKey behind it, before the client says more. */
 STORY(login_http_slow, "")
 {
 	struct client_info info = { .version = 2 };
@@ -66,8 +66,8 @@ STORY(login_http_slow, "")
 	ping(p, s);
 }
 
-/* HTTP-008, HSK-018: with fast start no response, and request, ClientInfo, NotePreferred and Ping in one write are all served. */
-STORY(login_http_fast, "")
+/* HTTP-008, HTTP-018, HSK-018, PGR-019: with fast start no response, and request, ClientInfo, NotePreferred and Ping in one write are all served. */
+STORY(login_http_fast, MESH_KEY)
 {
 	static const char request[] = REQUEST "Derp-Fast-Start: 1\r\nIdeal-Node: 1a\r\n\r\n";
 	struct client_info info = { .version = 2 };
@@ -75,8 +75,10 @@ STORY(login_http_fast, "")
 	uint8_t nonce[KEY_NONCE] = { 9 }, all[1024], data[8] = { 8 };
 	size_t n = sizeof request - 1;
 	struct relay_session_view view;
-	int s = wire_connect(p, r);
+	int w = login_mesh(p, r, D), s = wire_connect(p, r);
 
+	wire_send_frame(p, w, FRAME_WATCH_CONNS, NULL, 0);
+	present_is(p, w, D, PRESENT_MESH);
 	assert_true(key_shared(&private_key, server.b, &shared));
 	memcpy(all, request, n);
 	n += login_client_info_frame(all + n, &public_key, &shared, nonce, &info);
@@ -86,6 +88,7 @@ STORY(login_http_fast, "")
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	frame_is(p, s, FRAME_PONG, data, 8);
+	present_is(p, w, A, PRESENT_NOT_IDEAL);
 	assert_true(relay_session(p->host[r].relay, p->stream[s].end[1].token, &view));
 	assert_int_equal(view.phase, SESSION_STEADY);
 	assert_true(view.home && view.not_ideal && view.active && !view.mesh_peer);
@@ -171,7 +174,7 @@ STORY(http_head_too_long, "")
 	head[n] = 0;
 }
 
-/* HSK-006..HSK-009, HSK-016, HSK-030, KEY-006, KEY-007: logins that end by closing, of which nobody else sees anything. */
+/* HSK-006..HSK-009, HSK-016, HSK-028, HSK-030, FRM-015, KEY-006, KEY-007, TRP-017: logins that end by closing, of which nobody else sees anything. */
 STORY(login_refused, MESHED)
 {
 	static const uint8_t low_order[32] = { 1 };
@@ -211,7 +214,7 @@ STORY(login_refused, MESHED)
 	assert_int_equal(counters(p, r)->accepts, 9);
 }
 
-/* HSK-015: a wrong mesh key logs in as a regular client; KEY-012: so does any when the relay has none, and the zero key. */
+/* HSK-015: a wrong mesh key logs in as a regular client. */
 STORY(login_wrong_mesh_key, MESHED)
 {
 	struct client_info info = { .version = 2, .mesh_key = pair_key(0x11) };
@@ -226,6 +229,92 @@ STORY(login_wrong_mesh_key, MESHED)
 	s = login_mesh(p, r, A);
 	assert_true(relay_session(p->host[r].relay, p->stream[s].end[1].token, &view));
 	assert_true(view.mesh_peer);
+}
+
+/* KEY-012, HSK-015: a relay without mesh key has no mesh peers, whatever key a client presents, none and the zero key too. */
+STORY(login_mesh_key_of_nobody, RAW)
+{
+	struct client_info none = { .version = 2 }, some = { .version = 2, .mesh_key = pair_key(MESH) };
+	struct relay_session_view view;
+
+	for (int i = 0; i < 2; i++) {
+		int s = wire_login(p, r, A, i == 0 ? &none : &some);
+		assert_true(relay_session(p->host[r].relay, p->stream[s].end[1].token, &view));
+		assert_false(view.mesh_peer);
+		wire_send_frame(p, s, FRAME_WATCH_CONNS, NULL, 0);
+		closed(p, s);
+	}
+}
+
+/* KEY-005: the same ClientInfo a second time is a login too, and the answer is never sealed with the same nonce twice. */
+STORY(login_replayed, RAW)
+{
+	struct client_info info = { .version = 2 };
+	struct key server = pair_public(SERVER);
+	uint8_t nonce[KEY_NONCE];
+	struct wire_frame f = { 0 };
+
+	for (int i = 0; i < 2; i++) {
+		int s = wire_connect(p, r);
+		frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
+		wire_client_info(p, s, A, &server, &info);
+		assert_true(wire_frame(p, s, &f));
+		assert_int_equal(f.type, FRAME_SERVER_INFO);
+		if (i == 1) assert_memory_not_equal(f.p, nonce, KEY_NONCE);
+		memcpy(nonce, f.p, KEY_NONCE);
+	}
+	assert_int_equal(counters(p, r)->logins, 2);
+}
+
+/* HSK-011..HSK-014: any version logs in and is answered with 2; no flag and no name changes what the client gets, nor is it ever pinged. */
+STORY(login_whatever_is_said, RAW)
+{
+	static const struct client_info infos[] = {
+		{ .version = 0 },
+		{ .version = -1 },
+		{ .version = INT64_MAX },
+		{ .version = 99, .can_ack_pings = true, .is_prober = true, .app_name = "something" },
+	};
+	int other = login(p, r, B);
+
+	for (size_t i = 0; i < sizeof infos / sizeof *infos; i++) {
+		int s = wire_login(p, r, A, &infos[i]);
+		struct wire_frame f = { 0 };
+		ping(p, s);
+		send_to(p, other, A, "x", 1);
+		packet_is(p, s, B, "x", 1);
+		pair_advance(p, 66 * NS_S);
+		while (wire_frame(p, s, &f)) assert_int_equal(f.type, FRAME_KEEP_ALIVE);
+		silent(p, s);
+		wire_fin(p, s);
+	}
+}
+
+/* TRP-015: watchers hear of a client that never takes its ServerInfo, and of its end, for which ours does not wait for ever. */
+STORY(login_unread, MESHED)
+{
+	struct client_info info = { .version = 2 };
+	struct key server = pair_public(SERVER);
+	int w = login_mesh(p, r, D), s = wire_connect(p, r);
+
+	wire_send_frame(p, w, FRAME_WATCH_CONNS, NULL, 0);
+	present_is(p, w, D, PRESENT_MESH);
+	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
+	wire_room(p, s, 0);
+	wire_client_info(p, s, A, &server, &info);
+	present_is(p, w, A, PRESENT_REGULAR);
+	silent(p, s);
+	pair_advance(p, 2 * NS_S);
+	gone_is(p, w, A, GONE_DISCONNECTED);
+	closed(p, s);
+}
+
+/* KEY-003: the meta certificate is asked for by the untyped form of the relay's key. */
+STORY(login_tls_names_key, "")
+{
+	pair_client(p, A, "url=https://192.0.2.101/derp\n");
+	assert_string_equal(p->stream[0].end[1].meta, "derpkey8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f");
+	assert_int_equal(counters(p, r)->logins, 1);
 }
 
 /* HSK-017: 10 s for ClientInfo from ServerKey on; bytes that trickle in do not extend it. */
@@ -265,7 +354,7 @@ STORY(http_timeout, "")
 	closed(p, t);
 }
 
-/* HSK-027, SRV-024: after the login silence has no limit. */
+/* SRV-024: after the login silence has no limit. */
 STORY(login_then_silence, RAW)
 {
 	int s = login(p, r, A);
@@ -289,12 +378,23 @@ STORY(sessions_limit, RAW "sessions-max=2\n")
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(login_raw),          cmocka_unit_test(login_http_slow),
-		cmocka_unit_test(login_http_fast),    cmocka_unit_test(http_refused_then_upgraded),
-		cmocka_unit_test(http_odd_requests),  cmocka_unit_test(http_head_too_long),
-		cmocka_unit_test(login_refused),      cmocka_unit_test(login_wrong_mesh_key),
-		cmocka_unit_test(login_timeout),      cmocka_unit_test(http_timeout),
-		cmocka_unit_test(login_then_silence), cmocka_unit_test(sessions_limit),
+		cmocka_unit_test(login_raw),
+		cmocka_unit_test(login_http_slow),
+		cmocka_unit_test(login_http_fast),
+		cmocka_unit_test(http_refused_then_upgraded),
+		cmocka_unit_test(http_odd_requests),
+		cmocka_unit_test(http_head_too_long),
+		cmocka_unit_test(login_refused),
+		cmocka_unit_test(login_wrong_mesh_key),
+		cmocka_unit_test(login_mesh_key_of_nobody),
+		cmocka_unit_test(login_replayed),
+		cmocka_unit_test(login_whatever_is_said),
+		cmocka_unit_test(login_unread),
+		cmocka_unit_test(login_tls_names_key),
+		cmocka_unit_test(login_timeout),
+		cmocka_unit_test(http_timeout),
+		cmocka_unit_test(login_then_silence),
+		cmocka_unit_test(sessions_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,7 @@ static void forwarder_add(struct relay *r, uint64_t now, uint32_t link, const ui
 	uint32_t index = peer_of_key(r, key), f = r->forwarders_free, *place;
 	struct peer *peer = &r->peer[index];
 
-	if (*forwarder_place(r, peer, link) != SLOT_NONE) return; /* MSH-026 */
+	if (*forwarder_place(r, peer, link) != SLOT_NONE) return; /* MSH-026, TRP-009 */
 	if (f != SLOT_NONE) {
 		r->forwarders_free = r->forwarder[f].next;
 	} else {
@@ -122,9 +122,9 @@ static void heard(struct relay *r, uint64_t now, uint32_t link, const struct act
 
 	switch (d->what) {
 	case DELIVER_PEER_PRESENT: forwarder_add(r, now, link, d->key); break;     /* MSH-011 */
-	case DELIVER_PEER_GONE: forwarder_forget_key(r, now, link, d->key); break; /* whatever its reason */
+	case DELIVER_PEER_GONE: forwarder_forget_key(r, now, link, d->key); break; /* whatever its reason: TRP-022 */
 	case DELIVER_CONNECTED:
-	case DELIVER_DISCONNECTED: forwarder_forget_all(r, now, link); break; /* MSH-014 */
+	case DELIVER_DISCONNECTED: forwarder_forget_all(r, now, link); break; /* MSH-014, PGR-012 */
 	case DELIVER_DROPPED:                                                 /* ours counts what a link could not take (TRP-012; MSH-022) */
 		route_drop(r, now, x->token, d->key, d->key, x->span.p, x->span.n, (enum drop_reason)d->a);
 		break;
@@ -167,6 +167,7 @@ static void link_start(struct relay *r, uint32_t link, const struct event *e, st
 	key_wipe(config, sizeof config);
 }
 
+/* MSH-005: our links; those of the others to us are connections like any. REG-002: there is no other way out of a relay. */
 void links_start(struct relay *r, const struct event *start, struct actions *out)
 {
 	struct config_text list = r->config.mesh_with;

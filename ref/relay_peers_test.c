@@ -34,6 +34,27 @@ static void gone_twice(struct pair *p, int r, bool told)
 	}
 }
 
+/* PGR-009: forty departures while the receiver takes nothing: it hears of each once it reads again. */
+STORY(gone_while_blocked, RAW)
+{
+	static uint8_t big[60000];
+	int b = login(p, r, B), c = login(p, r, C);
+	struct wire_frame f = { 0 };
+	int gone = 0;
+
+	for (int i = 0; i < 40; i++) {
+		int a = login(p, r, (uint8_t)(D + i));
+		send_to(p, a, B, "x", 1);
+	}
+	wire_room(p, b, 0);
+	for (int i = 0; i < 3; i++) send_to(p, c, B, big, sizeof big);
+	for (int s = 0; s < p->streams; s++)
+		if (s != b && s != c) wire_fin(p, s);
+	wire_room(p, b, SIZE_MAX);
+	while (wire_frame(p, b, &f)) gone += f.type == FRAME_PEER_GONE;
+	assert_int_equal(gone, 40);
+}
+
 /* TRP-011: ours tells every departure after new traffic; PGR-007: the original only the first. */
 STORY(gone_again, RAW) { gone_twice(p, r, true); }
 STORY(gone_one_shot, RAW "profile=derper\n") { gone_twice(p, r, false); }
@@ -50,7 +71,7 @@ STORY(gone_forgotten, RAW)
 	silent(p, b);
 }
 
-/* PGR-006: when the sender leaves while its packet waits, ours tells, the original does not; the packet is delivered either way. */
+/* PGR-006, PGR-010: when the sender leaves while its packet waits, ours tells, the original does not; the packet is delivered either way. */
 static void gone_while_queued(struct pair *p, int r, bool told)
 {
 	static uint8_t big[60000];
@@ -78,7 +99,7 @@ static void gone_while_queued(struct pair *p, int r, bool told)
 STORY(gone_queued, RAW) { gone_while_queued(p, r, true); }
 STORY(gone_queued_derper, RAW "profile=derper\n") { gone_while_queued(p, r, false); }
 
-/* DUP-001..DUP-005, DUP-012, DUP-015: the newest connection of a key receives, then whoever sent last; gone is told with the last. */
+/* DUP-001, DUP-002, DUP-004, DUP-005, DUP-010, DUP-012, DUP-015, HSK-029: the newest connection of a key receives, then whoever sent last; gone is told with the last. */
 STORY(duplicate_keys, RAW)
 {
 	int b = login(p, r, B), a1 = login(p, r, A), a2;
@@ -108,6 +129,79 @@ STORY(duplicate_keys, RAW)
 	silent(p, b);
 	wire_fin(p, a1);
 	gone_is(p, b, A, GONE_DISCONNECTED);
+	for (int kind = 0; kind < PACKET_KINDS; kind++) assert_int_equal(counters(p, r)->packets_dropped[DROP_DUP_CLIENT][kind], 0);
+}
+
+/* DUP-003: a connection that is not the active one of its key still hears of those it once received from, and gets its KeepAlives. */
+STORY(duplicate_inactive, RAW)
+{
+	int b1 = login(p, r, B), a = login(p, r, A), b2;
+	struct wire_frame f = { 0 };
+
+	send_to(p, a, B, "x", 1);
+	packet_is(p, b1, A, "x", 1);
+	b2 = login(p, r, B);
+	wire_fin(p, a);
+	gone_is(p, b1, A, GONE_DISCONNECTED);
+	silent(p, b2);
+	pair_advance(p, 66 * NS_S);
+	assert_true(wire_frame(p, b1, &f));
+	assert_int_equal(f.type, FRAME_KEEP_ALIVE);
+	assert_true(wire_frame(p, b2, &f));
+	a = login(p, r, A);
+	send_to(p, b1, A, "obeyed", 6);
+	packet_is(p, a, B, "obeyed", 6);
+}
+
+/* DUP-013, DUP-014: home and connections are counted each, and so do privilege and subscription belong to one connection of a key. */
+STORY(duplicate_apart, MESHED)
+{
+	int a1 = login(p, r, A), a2 = login(p, r, A), m = login_mesh(p, r, A);
+	struct relay_session_view view;
+
+	for (int i = 0; i < 2; i++) wire_send_frame(p, i == 0 ? a1 : a2, FRAME_NOTE_PREFERRED, "\x01", 1);
+	assert_int_equal(counters(p, r)->current_connections, 3);
+	assert_int_equal(counters(p, r)->current_home_connections, 2);
+	assert_int_equal(counters(p, r)->clients_local, 1);
+	assert_true(relay_session(p->host[r].relay, p->stream[m].end[1].token, &view));
+	assert_false(view.home);
+	wire_send_frame(p, m, FRAME_WATCH_CONNS, NULL, 0);
+	present_is(p, m, A, PRESENT_MESH);
+	silent(p, a1);
+	wire_send_frame(p, a1, FRAME_WATCH_CONNS, NULL, 0);
+	closed(p, a1);
+	silent(p, m);
+	ping(p, a2);
+	assert_int_equal(counters(p, r)->current_home_connections, 1);
+	assert_int_equal(counters(p, r)->watchers, 1);
+}
+
+/* SRV-038, DUP-001: forty connections of one key; the newest receives, and no older one is closed for it. */
+STORY(duplicate_many, RAW)
+{
+	int b = login(p, r, B), s[40];
+
+	for (int i = 0; i < 40; i++) {
+		s[i] = login(p, r, A);
+		send_to(p, b, A, "x", 1);
+		packet_is(p, s[i], B, "x", 1);
+	}
+	for (int i = 0; i < 40; i++) silent(p, s[i]);
+	assert_int_equal(counters(p, r)->current_dup_client_conns, 40);
+	assert_int_equal(counters(p, r)->total_dup_client_conns, 39);
+}
+
+/* DUP-009, TRP-019: two that send in turn, however long, cost no memory. */
+STORY(duplicate_in_turn, RAW)
+{
+	int a1 = login(p, r, A), a2 = login(p, r, A);
+	uint64_t before;
+
+	ping(p, a1);
+	before = relay_memory(p->host[r].relay);
+	for (int i = 0; i < 1000; i++) ping(p, i % 2 ? a1 : a2);
+	assert_int_equal(relay_memory(p->host[r].relay), before);
+	assert_int_equal(counters(p, r)->sent_pong, 1001);
 }
 
 /* DUP-007, DUP-008: of three that never sent, when the newest leaves the first becomes active, for the second is not in the history. */
@@ -160,7 +254,7 @@ STORY(queue_stays, RAW)
 	silent(p, b2);
 }
 
-/* PGR-018..PGR-023, MSH-007, MSH-009: the list with flags and addresses, then every arrival, and gone with the last of a key. */
+/* PGR-018, PGR-019, PGR-021..PGR-023, HSK-013, MSH-007, MSH-009: the list with flags and addresses, then every arrival, and gone with the last of a key. */
 STORY(watch_list, MESHED)
 {
 	struct client_info prober = { .version = 2, .is_prober = true };
@@ -187,6 +281,22 @@ STORY(watch_list, MESHED)
 	assert_int_equal(counters(p, r)->watchers, 0);
 	wire_fin(p, b);
 	assert_int_equal(counters(p, r)->peer_present_frames, 6);
+}
+
+/* PGR-020: of a client without IP address and port both are told as zero. */
+STORY(watch_nameless, MESHED)
+{
+	int w = login_mesh(p, r, D);
+	struct wire_frame f = { 0 };
+	uint8_t zero[18] = { 0 };
+
+	wire_send_frame(p, w, FRAME_WATCH_CONNS, NULL, 0);
+	present_is(p, w, D, PRESENT_MESH);
+	p->nameless = true;
+	login(p, r, A);
+	assert_true(wire_frame(p, w, &f));
+	assert_int_equal(f.n, FRAME_PRESENT_SIZE);
+	assert_memory_equal(f.p + KEY_SIZE, zero, sizeof zero);
 }
 
 /* PGR-025: a watcher that also received from a key hears of its going twice. */
@@ -245,11 +355,13 @@ STORY(watch_own_key, MESHED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(gone_to_receivers), cmocka_unit_test(gone_again),        cmocka_unit_test(gone_one_shot),
-		cmocka_unit_test(gone_forgotten),    cmocka_unit_test(gone_queued),       cmocka_unit_test(gone_queued_derper),
-		cmocka_unit_test(duplicate_keys),    cmocka_unit_test(duplicate_history), cmocka_unit_test(duplicate_closing_frame),
-		cmocka_unit_test(queue_stays),       cmocka_unit_test(watch_list),        cmocka_unit_test(watch_and_receive),
-		cmocka_unit_test(watch_blocked),     cmocka_unit_test(watch_own_key),
+		cmocka_unit_test(gone_to_receivers),  cmocka_unit_test(gone_while_blocked),      cmocka_unit_test(gone_again),
+		cmocka_unit_test(gone_one_shot),      cmocka_unit_test(gone_forgotten),          cmocka_unit_test(gone_queued),
+		cmocka_unit_test(gone_queued_derper), cmocka_unit_test(duplicate_keys),          cmocka_unit_test(duplicate_inactive),
+		cmocka_unit_test(duplicate_apart),    cmocka_unit_test(duplicate_many),          cmocka_unit_test(duplicate_in_turn),
+		cmocka_unit_test(duplicate_history),  cmocka_unit_test(duplicate_closing_frame), cmocka_unit_test(queue_stays),
+		cmocka_unit_test(watch_list),         cmocka_unit_test(watch_nameless),          cmocka_unit_test(watch_and_receive),
+		cmocka_unit_test(watch_blocked),      cmocka_unit_test(watch_own_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,8 +54,30 @@ STORY(not_here_limited, RAW)
 	assert_int_equal(counters(p, r)->packets_dropped[DROP_UNKNOWN_DEST][PACKET_DISCO], 15);
 	assert_int_equal(counters(p, r)->packets_dropped[DROP_UNKNOWN_DEST][PACKET_OTHER], 1);
 	assert_int_equal(counters(p, r)->bytes_dropped[DROP_UNKNOWN_DEST][PACKET_OTHER], 8);
+	assert_int_equal(counters(p, r)->packets_received, 16); /* SRV-009: whatever became of them */
+	assert_int_equal(counters(p, r)->packets_received_kind[PACKET_DISCO], 15);
 	assert_int_equal(counters(p, r)->peer_gone_not_here_frames, 8);
 	assert_int_equal(counters(p, r)->peer_gone_suppressed, 7);
+}
+
+/* SRV-001: what comes in one write is served frame by frame, in order, to every receiver; the Pong proves what went before (TRP-006). */
+STORY(frames_in_order, RAW)
+{
+	int a = login(p, r, A), b = login(p, r, B);
+	struct key to = pair_public(B);
+	uint8_t all[400], data[8] = { 1 };
+	size_t n = 0;
+
+	for (uint8_t i = 0; i < 5; i++) {
+		n += frame_send_head(all + n, to.b, 1);
+		all[n++] = i;
+		if (i == 2) n += frame_note_preferred(all + n, true);
+	}
+	n += frame_ping(all + n, data);
+	wire_send(p, a, all, n);
+	frame_is(p, a, FRAME_PONG, data, sizeof data);
+	for (uint8_t i = 0; i < 5; i++) packet_is(p, b, A, &i, 1);
+	assert_int_equal(counters(p, r)->current_home_connections, 1);
 }
 
 /* SRV-025..SRV-027: exactly the first 8 bytes come back; 7 and 1001 close, counted all the same. */
@@ -140,7 +162,7 @@ STORY(frames_ignored, RAW)
 	silent(p, s);
 }
 
-/* FRM-008, FRM-014, SRV-002, SRV-031, MSH-007, MSH-016, MSH-032: frames that end the connection by their header, without a word. */
+/* FRM-008, FRM-014, FRM-015, SRV-002, SRV-031, MSH-007, MSH-016, MSH-032: frames that end the connection by their header, without a word. */
 STORY(frames_illegal, MESHED)
 {
 	static const struct {
@@ -194,6 +216,7 @@ STORY(queue_limit, RAW)
 	assert_int_equal(view.queued_other, 32);
 	assert_true(view.left > 0);
 	assert_int_equal(relay_packets_queued(p->host[r].relay), 64);
+	assert_int_equal(counters(p, r)->packets_sent, 3); /* SRV-021: also what the transport has not taken yet */
 	assert_int_equal(counters(p, r)->packets_dropped[DROP_QUEUE_HEAD][PACKET_OTHER], 8);
 	assert_int_equal(counters(p, r)->bytes_dropped[DROP_QUEUE_HEAD][PACKET_OTHER], 8);
 	assert_int_equal(counters(p, r)->packets_dropped[DROP_QUEUE_HEAD][PACKET_DISCO], 8);
@@ -212,7 +235,66 @@ STORY(queue_limit, RAW)
 	ping(p, b);
 }
 
-/* SRV-019, SRV-020: 2 s without progress end a blocked connection; what waited is gone_disconnected. Progress renews the deadline. */
+/* SRV-011: the depth is the configuration's. */
+STORY(queue_depth, RAW "queue-depth=3\n")
+{
+	static uint8_t big[60000];
+	int a = login(p, r, A), b = login(p, r, B);
+
+	wire_room(p, b, 0);
+	for (int i = 0; i < 3; i++) send_to(p, a, B, big, sizeof big);
+	for (uint8_t i = 0; i < 10; i++) send_to(p, a, B, &i, 1);
+	assert_int_equal(relay_packets_queued(p->host[r].relay), 3);
+	assert_int_equal(counters(p, r)->packets_dropped[DROP_QUEUE_HEAD][PACKET_OTHER], 7);
+}
+
+/* SRV-016, SRV-035, TRP-013, TRP-014: a receiver that leaves while its transport is stuck is gone at once, all that waited for it is
+ * counted, and counted before it is told as gone. */
+STORY(left_while_blocked, RAW)
+{
+	static uint8_t big[60000];
+	int a = login(p, r, A), b = login(p, r, B);
+	const struct relay_counters *count = counters(p, r);
+	size_t drops = 0;
+
+	wire_room(p, b, 0);
+	for (int i = 0; i < 3; i++) send_to(p, a, B, big, sizeof big);
+	for (uint8_t i = 0; i < 40; i++) send_to(p, a, B, &i, 1);
+	wire_fin(p, b);
+	assert_int_equal(count->current_connections, 1);
+	assert_int_equal(route_to(p, r, B), ROUTE_NONE);
+	assert_int_equal(count->packets_dropped[DROP_GONE_DISCONNECTED][PACKET_OTHER], 32);
+	assert_int_equal(count->packets_received, count->packets_sent + count->packets_dropped[DROP_GONE_DISCONNECTED][PACKET_OTHER] +
+	                                                  count->packets_dropped[DROP_QUEUE_HEAD][PACKET_OTHER]);
+	for (size_t i = 0; i < p->host[r].note_n; i++) {
+		const struct pair_note *note = &p->host[r].note[i];
+		if (note->kind == NOTE_DROP && note->a == DROP_GONE_DISCONNECTED) drops++;
+		if (note->kind == NOTE_LEAVE) assert_int_equal(drops, 32);
+	}
+	silent(p, a);
+}
+
+/* FRM-016: an end between frames, inside a header or inside a payload is the same to everybody else; only the last leaves bytes behind. */
+STORY(end_anywhere, RAW)
+{
+	static const uint8_t frame[FRAME_HEADER + 40] = { FRAME_SEND_PACKET, 0, 0, 0, 40 };
+	static const size_t cuts[] = { 0, 1, FRAME_HEADER - 1, FRAME_HEADER + 33, sizeof frame };
+	int b = login(p, r, B);
+
+	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+		int a = login(p, r, A);
+		send_to(p, a, B, "x", 1);
+		packet_is(p, b, A, "x", 1);
+		wire_send(p, a, frame, cuts[i]);
+		wire_fin(p, a);
+		gone_is(p, b, A, GONE_DISCONNECTED);
+		silent(p, b);
+		assert_int_equal(pair_note_count(p, r, NOTE_CUT), i >= 3);
+		assert_int_equal(pair_note_count(p, r, NOTE_LEAVE), i + 1);
+	}
+}
+
+/* SRV-019, SRV-020: 2 s without progress end a blocked connection; what waited is gone_disconnected (SRV-016). Progress renews the deadline. */
 STORY(write_deadline, RAW)
 {
 	static uint8_t big[60000];
@@ -310,9 +392,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(packet_routed),       cmocka_unit_test(not_here_limited),
-		cmocka_unit_test(ping_answered),       cmocka_unit_test(ping_while_blocked),
-		cmocka_unit_test(note_preferred),      cmocka_unit_test(frames_ignored),
-		cmocka_unit_test(frames_illegal),      cmocka_unit_test(queue_limit),
+		cmocka_unit_test(frames_in_order),     cmocka_unit_test(ping_answered),
+		cmocka_unit_test(ping_while_blocked),  cmocka_unit_test(note_preferred),
+		cmocka_unit_test(frames_ignored),      cmocka_unit_test(frames_illegal),
+		cmocka_unit_test(queue_limit),         cmocka_unit_test(queue_depth),
+		cmocka_unit_test(left_while_blocked),  cmocka_unit_test(end_anywhere),
 		cmocka_unit_test(write_deadline),      cmocka_unit_test(write_progress_under_load),
 		cmocka_unit_test(write_deadline_mesh), cmocka_unit_test(keepalive),
 	};

@@ -2,7 +2,7 @@
  * their own (relay_login_test.c, relay_route_test.c, relay_peers_test.c), the mesh has relay_mesh_test.c. */
 #include "pair_relay.h"
 
-/* MSH-016..MSH-021, PGR-015, FRM-019: forwards go to local clients under the given source, else NotHere to the forwarder. */
+/* MSH-001, MSH-016, MSH-019..MSH-021, PGR-015, FRM-019, TRP-016: forwards go to local clients under the given source, else NotHere to the forwarder. */
 STORY(forward_in, MESHED)
 {
 	struct key a = pair_public(A), b = pair_public(B), zero = { { 0 } };
@@ -32,7 +32,20 @@ STORY(forward_in, MESHED)
 	assert_int_equal(counters(p, r)->packets_dropped[DROP_UNKNOWN_DEST_ON_FWD][PACKET_OTHER], 2);
 }
 
-/* MSH-032, MSH-033, MSH-034: all local connections of the key end without a frame, an unknown key is nothing, and it may come back. */
+/* FRM-019: in the original's profile a zero source goes out in the old form of the frame, without a key. */
+STORY(forward_zero_source_derper, MESHED "profile=derper\n")
+{
+	struct key b = pair_public(B);
+	uint8_t payload[2 * KEY_SIZE + 3] = { 0 };
+	int m = login_mesh(p, r, D), sb = login(p, r, B);
+
+	memcpy(payload + KEY_SIZE, b.b, KEY_SIZE);
+	memcpy(payload + 2 * KEY_SIZE, "old", 3);
+	wire_send_frame(p, m, FRAME_FORWARD_PACKET, payload, sizeof payload);
+	frame_is(p, sb, FRAME_RECV_PACKET, "old", 3);
+}
+
+/* MSH-001, MSH-032, MSH-033, MSH-034, TRP-023: all local connections of the key end without a frame, an unknown key is nothing, and it may come back. */
 STORY(close_peer, MESHED)
 {
 	int m = login_mesh(p, r, D), a1 = login(p, r, A), a2 = login(p, r, A), b = login(p, r, B);
@@ -145,8 +158,10 @@ static void config_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forward_in), cmocka_unit_test(close_peer), cmocka_unit_test(commands),
-		cmocka_unit_test(linger),     cmocka_unit_test(churn),      cmocka_unit_test(config_checked),
+		cmocka_unit_test(forward_in),     cmocka_unit_test(forward_zero_source_derper),
+		cmocka_unit_test(close_peer),     cmocka_unit_test(commands),
+		cmocka_unit_test(linger),         cmocka_unit_test(churn),
+		cmocka_unit_test(config_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
