@@ -18,6 +18,7 @@ static const struct config_key config_table[] = {
 	{ "server-key", CONFIG_KEY, FIELD(server_key), 0, 0, NULL },
 	{ "region", CONFIG_TEXT, FIELD(region), 0, 0, NULL },
 	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL },
+	{ "dial-host", CONFIG_TEXT, FIELD(dial_host), 0, 0, NULL },
 	{ "app-name", CONFIG_TEXT, FIELD(app_name), 0, 0, NULL },
 	{ "raw", CONFIG_BOOL, FIELD(raw), 0, 0, NULL },
 	{ "plain", CONFIG_BOOL, FIELD(plain), 0, 0, NULL },

@@ -221,6 +221,7 @@ STORY(port_by_default)
 	request_is(p, wire_accepted(p, at), "GET /derp HTTP/1.1\r\nHost: a.test\r\n"); /* HTTP-016 */
 }
 
+#define WIRE_NAMED "url=http://named.test/derp\n"
 /* CLI-021, MAP-006: names are asked for each family that has no literal; the answer is dialled at the node's port. */
 STORY(names_asked)
 {
@@ -241,6 +242,10 @@ STORY(names_asked)
 	pair_advance(p, 1500 * NS_MS); /* no answer: the question is cancelled */
 	ended(p, c, 2, CLIENT_END_REFUSED);
 	assert_int_equal(p->host[c].ask_token, TOKEN_NONE);
+	c = pair_client(p, B, WIRE_NAMED "dial-host=dial.test\nretry=manual\n"); /* MSH-002 */
+	assert_string_equal(p->host[c].ask, "dial.test");
+	pair_answer(p, c, &answer);
+	request_is(p, wire_relay(p), "GET /derp HTTP/1.1\r\nHost: named.test\r\n");
 	c = pair_client(p, B, "plain=on\n" REGION(NODE("1a", "192.0.2.50", ",\"DERPPort\":80"))); /* a literal as host name */
 	state_is(p, c, CLIENT_HTTP);
 	c = pair_client(p, C, "plain=on\nretry=manual\n" REGION(NODE("1a", "a.test", ",\"IPv4\":\"none\",\"IPv6\":\"none\"")));

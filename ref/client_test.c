@@ -2,7 +2,8 @@
  * client_dial_test.c. */
 #include "pair_client.h"
 
-/* CLI-006, CLI-010, FRM-009..FRM-011, FRM-013, PGR-001, PGR-002, PGR-017, PGR-018, SRV-033, SRV-034: what a client makes of every frame, old and short ones too. */
+/* CLI-006, CLI-010, FRM-009..FRM-011, FRM-013, PGR-001, PGR-002, PGR-017, PGR-018, SRV-033, SRV-034:
+ * what a client makes of every frame, old and short ones too. */
 STORY(frames_heard)
 {
 	static uint8_t big[70000];

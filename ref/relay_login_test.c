@@ -1,7 +1,7 @@
 /* The way in to a relay: ServerKey and ClientInfo on raw streams and over HTTP, what is refused, how long it may take. */
 #include "pair_relay.h"
 
-/* HSK-001, HSK-002, HSK-020..HSK-022, HSK-025: ServerKey at once, ServerInfo after ClientInfo, nothing else. */
+/* HSK-001, HSK-002, HSK-021, HSK-022, HSK-025: ServerKey at once, ServerInfo after ClientInfo, nothing else. */
 STORY(login_raw, RAW)
 {
 	struct key private_key = pair_key(A), server = pair_public(SERVER), shared;
@@ -174,6 +174,19 @@ STORY(http_head_too_long, "")
 	head[n] = 0;
 }
 
+/* ClientInfo of A with this text in its box. */
+static void send_json(struct pair *p, int s, const char *json)
+{
+	struct key private_key = pair_key(A), public_key = pair_public(A), server = pair_public(SERVER), shared;
+	uint8_t payload[200], nonce[KEY_NONCE] = { 4 };
+	uint32_t n = (uint32_t)strlen(json);
+
+	assert_true(key_shared(&private_key, server.b, &shared));
+	memcpy(payload, public_key.b, KEY_SIZE);
+	key_seal(&shared, nonce, (const uint8_t *)json, n, payload + KEY_SIZE);
+	wire_send_frame(p, s, FRAME_CLIENT_INFO, payload, KEY_SIZE + KEY_BOX_OVERHEAD + n);
+}
+
 /* HSK-006..HSK-009, HSK-016, HSK-028, HSK-030, FRM-015, KEY-006, KEY-007, TRP-017: logins that end by closing, of which nobody else sees anything. */
 STORY(login_refused, MESHED)
 {
@@ -186,7 +199,7 @@ STORY(login_refused, MESHED)
 
 	wire_send_frame(p, watcher, FRAME_WATCH_CONNS, NULL, 0);
 	present_is(p, watcher, D, PRESENT_MESH);
-	for (int i = 0; i < 7; i++) {
+	for (int i = 0; i < 9; i++) {
 		s = wire_connect(p, r);
 		frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 		switch (i) {
@@ -199,7 +212,9 @@ STORY(login_refused, MESHED)
 			wire_send_frame(p, s, FRAME_CLIENT_INFO, big, sizeof big);
 			break;
 		case 5: wire_client_info(p, s, A, &other, &info); break; /* sealed to somebody else */
-		default: wire_send_frame(p, s, 0x7a, NULL, 0); break;    /* unknown types are not skipped before login */
+		case 6: send_json(p, s, "{\"version\":2.0}"); break;
+		case 7: send_json(p, s, "{\"version\":2,\"meshKey\":\"\"}"); break;
+		default: wire_send_frame(p, s, 0x7a, NULL, 0); break; /* unknown types are not skipped before login */
 		}
 		closed(p, s);
 		silent(p, watcher);
@@ -211,7 +226,7 @@ STORY(login_refused, MESHED)
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	present_is(p, watcher, A, PRESENT_REGULAR);
-	assert_int_equal(counters(p, r)->accepts, 9);
+	assert_int_equal(counters(p, r)->accepts, 11);
 }
 
 /* HSK-015: a wrong mesh key logs in as a regular client. */
@@ -290,7 +305,7 @@ STORY(login_whatever_is_said, RAW)
 	}
 }
 
-/* TRP-015: watchers hear of a client that never takes its ServerInfo, and of its end, for which ours does not wait for ever. */
+/* HSK-020, TRP-015: watchers hear of a client that never takes its ServerInfo, and of its end, for which ours does not wait for ever. */
 STORY(login_unread, MESHED)
 {
 	struct client_info info = { .version = 2 };

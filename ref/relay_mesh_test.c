@@ -294,6 +294,25 @@ STORY(no_way_between)
 	assert_int_equal(counters(p, 1)->accepts, 1);
 }
 
+/* MSH-002: what stands behind the slash is dialled, at the port of the name before it, which is what the request says. */
+STORY(link_dial_host)
+{
+	struct address at = pair_address(50, 8080);
+	static const char head[] = "GET /derp HTTP/1.1\r\nHost: derp2.test:8080\r\n";
+	const uint8_t *rest;
+	size_t n;
+	int s;
+
+	pair_listen(p, at, PAIR_WIRE, -1, TOKEN_NONE, false);
+	pair_relay(p, FIRST,
+	           "mesh-key=e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\nmesh-with=http://derp2.test:8080/192.0.2.50\n");
+	s = wire_accepted(p, at);
+	assert_true(s >= 0);
+	rest = wire_rest(p, s, &n);
+	assert_true(n >= sizeof head - 1);
+	assert_memory_equal(rest, head, sizeof head - 1);
+}
+
 /* HSK-015, SRV-031: with the wrong mesh key WatchConns ends the link; it is tried again every 5 s and never comes up. */
 STORY(link_refused)
 {
@@ -319,7 +338,7 @@ STORY(leave)
 
 /* ---- three ---- */
 
-/* MSH-025..MSH-027, MSH-031: of two links that know a key the first carries everything; when it forgets the key the other takes over. */
+/* MSH-025, MSH-027, MSH-031: of two links that know a key the first carries everything; when it forgets the key the other takes over. */
 STORY(two_forwarders)
 {
 	int a, b2, b3;
@@ -561,25 +580,16 @@ STORY(many_keys)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forward_both_ways),
-		cmocka_unit_test(forward_largest),
-		cmocka_unit_test(gone_over_there),
-		cmocka_unit_test(local_before_remote),
-		cmocka_unit_test(link_cut),
-		cmocka_unit_test(forward_one_hop),
-		cmocka_unit_test(link_to_self),
-		cmocka_unit_test(watch_local_only),
-		cmocka_unit_test(no_way_between),
-		cmocka_unit_test(link_refused),
-		cmocka_unit_test(leave),
-		cmocka_unit_test(two_forwarders),
-		cmocka_unit_test(forwarders_for_long),
-		cmocka_unit_test(three_all_pairs),
-		cmocka_unit_test(stale_forwarder),
-		cmocka_unit_test(moved_client),
-		cmocka_unit_test(link_pinged),
-		cmocka_unit_test(blocked_neighbour),
-		cmocka_unit_test(dead_neighbour),
+		cmocka_unit_test(forward_both_ways), cmocka_unit_test(forward_largest),
+		cmocka_unit_test(gone_over_there),   cmocka_unit_test(local_before_remote),
+		cmocka_unit_test(link_cut),          cmocka_unit_test(forward_one_hop),
+		cmocka_unit_test(link_to_self),      cmocka_unit_test(watch_local_only),
+		cmocka_unit_test(no_way_between),    cmocka_unit_test(link_dial_host),
+		cmocka_unit_test(link_refused),      cmocka_unit_test(leave),
+		cmocka_unit_test(two_forwarders),    cmocka_unit_test(forwarders_for_long),
+		cmocka_unit_test(three_all_pairs),   cmocka_unit_test(stale_forwarder),
+		cmocka_unit_test(moved_client),      cmocka_unit_test(link_pinged),
+		cmocka_unit_test(blocked_neighbour), cmocka_unit_test(dead_neighbour),
 		cmocka_unit_test(many_keys),
 	};
 

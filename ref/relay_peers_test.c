@@ -55,8 +55,9 @@ STORY(gone_while_blocked, RAW)
 	assert_int_equal(gone, 40);
 }
 
-/* TRP-011: ours tells every departure after new traffic; PGR-007: the original only the first. */
+/* TRP-011: ours tells every departure after new traffic. */
 STORY(gone_again, RAW) { gone_twice(p, r, true); }
+/* PGR-007: the original tells only the first. */
 STORY(gone_one_shot, RAW "profile=derper\n") { gone_twice(p, r, false); }
 
 /* PGR-008: a recipient that reconnects starts empty. */
@@ -99,7 +100,8 @@ static void gone_while_queued(struct pair *p, int r, bool told)
 STORY(gone_queued, RAW) { gone_while_queued(p, r, true); }
 STORY(gone_queued_derper, RAW "profile=derper\n") { gone_while_queued(p, r, false); }
 
-/* DUP-001, DUP-002, DUP-004, DUP-005, DUP-010, DUP-012, DUP-015, HSK-029: the newest connection of a key receives, then whoever sent last; gone is told with the last. */
+/* DUP-001, DUP-002, DUP-004, DUP-005, DUP-010, DUP-012, DUP-015, HSK-029:
+ * the newest connection of a key receives, then whoever sent last; gone is told with the last. */
 STORY(duplicate_keys, RAW)
 {
 	int b = login(p, r, B), a1 = login(p, r, A), a2;

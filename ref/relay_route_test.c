@@ -1,7 +1,7 @@
 /* The steady state of a relay: where packets go, what other frames do, queues, deadlines, KeepAlive. */
 #include "pair_relay.h"
 
-/* SRV-002..SRV-006, SRV-018, FRM-004, FRM-005: packets of 0, 1 and 65,536 bytes, to others and to oneself, under the sender's key. */
+/* SRV-002..SRV-004, SRV-006, SRV-018, FRM-004, FRM-005: packets of 0, 1 and 65,536 bytes, to others and to oneself, under the sender's key. */
 STORY(packet_routed, RAW)
 {
 	static uint8_t big[FRAME_PACKET_MAX];
@@ -80,7 +80,7 @@ STORY(frames_in_order, RAW)
 	assert_int_equal(counters(p, r)->current_home_connections, 1);
 }
 
-/* SRV-025..SRV-027: exactly the first 8 bytes come back; 7 and 1001 close, counted all the same. */
+/* SRV-025, SRV-027: exactly the first 8 bytes come back; 7 and 1001 close, counted all the same. */
 STORY(ping_answered, RAW)
 {
 	uint8_t data[1001];

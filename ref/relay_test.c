@@ -125,7 +125,7 @@ STORY(churn, MESHED)
 	assert_int_equal(route_to(p, r, B), ROUTE_NONE);
 }
 
-/* Configurations that are refused, with a reason. */
+/* Configurations that are refused, with a reason; MSH-002: HOST[:PORT][/DIALHOST], and never without a mesh key. */
 static void config_checked(void **state)
 {
 	static const struct {
@@ -139,6 +139,13 @@ static void config_checked(void **state)
 		{ "key=00\n", false },
 		{ KEY_LINE "mesh-with=192.0.2.1:443\n", false },
 		{ KEY_LINE MESH_LINE "mesh-with=192.0.2.1:443, http://192.0.2.2:80\n", true },
+		{ KEY_LINE MESH_LINE "mesh-with=derp1.test,derp2.test:8443/192.0.2.2,derp3.test/other.test,derp4.test/2001:db8::1\n", true },
+		{ KEY_LINE MESH_LINE "mesh-with=derp1.test/\n", false },
+		{ KEY_LINE MESH_LINE "mesh-with=derp1.test/other.test:443\n", false },
+		{ KEY_LINE MESH_LINE "mesh-with=derp1.test/other.test/more\n", false },
+		{ KEY_LINE MESH_LINE "mesh-with=derp1.test:99999\n", false },
+		{ KEY_LINE MESH_LINE "mesh-with=http://\n", false },
+		{ KEY_LINE MESH_LINE "mesh-with=a@b\n", false },
 		{ KEY_LINE "queue-depth=0\n", false },
 		{ KEY_LINE "queue-depth=1025\n", false },
 		{ KEY_LINE "profile=theirs\n", false },

@@ -152,7 +152,11 @@ void peer_watch(struct relay *r, struct session *s, uint64_t now);
 uint8_t peer_flags(const struct session *s);
 
 /* relay_mesh.c */
-bool mesh_list_next(struct config_text *list, char url[128]); /* false: no more; url[0] == 0: a bad entry */
+struct mesh_entry {
+	char url[128];       /* url[0] == 0: a bad entry */
+	char dial_host[104]; /* "": the URL's */
+};
+bool mesh_list_next(struct config_text *list, struct mesh_entry *out); /* false: no more */
 void links_start(struct relay *r, const struct event *start, struct actions *out);
 void links_step(struct relay *r, const struct event *e, struct actions *out);
 void links_timer(struct relay *r, uint64_t now, struct actions *out);
