@@ -27,7 +27,6 @@ static const struct config_key config_table[] = {
 	{ "watch", CONFIG_BOOL, FIELD(watch), 0, 0, NULL },
 	{ "prober", CONFIG_BOOL, FIELD(prober), 0, 0, NULL },
 	{ "can-ack-pings", CONFIG_BOOL, FIELD(can_ack_pings), 0, 0, NULL },
-	{ "prefer-ipv6", CONFIG_BOOL, FIELD(prefer_ipv6), 0, 0, NULL },
 	{ "fast-start", CONFIG_ENUM, FIELD(fast), 0, 0, fasts },
 	{ "retry", CONFIG_ENUM, FIELD(retry), 0, 0, retries },
 	{ "profile", CONFIG_ENUM, FIELD(profile), 0, 0, profiles },
@@ -279,30 +278,21 @@ static void queue_packet(struct client *c, uint64_t now, const struct event_comm
 	c->up_now->v[c->up_now->n - 1].deliver.key = NULL;
 }
 
-/* A packet of the command is given up at once. */
-static void refuse(struct client *c, const struct event_command *m, enum drop_reason reason)
-{
-	struct action *x = actions_deliver(c->up_now, DELIVER_DROPPED, c->conn);
-
-	x->span = (struct span){ .p = m->p, .n = m->n, .owner = m->owner != NULL ? packet_hold(m->owner) : NULL };
-	x->deliver.a = reason;
-}
-
+/* CLI-001: too long a packet is refused here and nothing is written. */
 static void send_packet(struct client *c, uint64_t now, const struct event_command *m)
 {
 	bool forward = m->verb == COMMAND_FORWARD;
 
-	if (m->n > FRAME_PACKET_MAX) { /* CLI-001: nothing is written */
-		refuse(c, m, DROP_WRITE_ERROR);
-		return;
-	}
+	assert(m->n <= FRAME_PACKET_MAX);
 	if (!can_send(c) || c->out.queue[OUTBOX_OTHER] != NULL || !outbox_open(&c->out, &c->limits)) {
 		queue_packet(c, now, m);
 		if (c->state == CLIENT_IDLE && !c->connect && !forward) client_attempt(c, now); /* CLI-013 */
 		return;
 	}
 	if (c->bucket != NULL && !forward && !bucket_take(c->bucket, now, m->n)) { /* MSH-024 */
-		refuse(c, m, DROP_QUEUE_TAIL);
+		struct action *x = actions_deliver(c->up_now, DELIVER_DROPPED, c->conn);
+		x->span = (struct span){ .p = m->p, .n = m->n };
+		x->deliver.a = DROP_QUEUE_TAIL;
 		return;
 	}
 	write_head(c, forward ? m->src : NULL, m->dst, m->n);
@@ -404,7 +394,6 @@ static void start(struct client *c, const struct event *e)
 	key_cache_public(c->env.keys, &c->key, &c->public_key);
 	c->fast = (uint8_t)config.fast, c->retry = (uint8_t)config.retry, c->raw = config.raw, c->connect = config.connect;
 	c->home = config.home, c->watch = config.watch, c->prober = config.prober, c->can_ack_pings = config.can_ack_pings;
-	c->prefer_ipv6 = config.prefer_ipv6;
 	c->derper = config.profile == 1;
 	c->wanted = config.connect;
 	c->limits = (struct outbox_limits){ config.queue_depth, config.high_water, config.forward_timeout };
@@ -444,8 +433,6 @@ static void timer(struct client *c, uint64_t now)
 		client_end(c, now, CLIENT_END_TIMEOUT, false); /* CLI-014 */
 	else if (now >= c->node_deadline && c->state == CLIENT_DIALING)
 		client_node_failed(c, now); /* CLI-015 */
-	else if (now >= c->ipv4_at)
-		client_dial_ipv4(c, now);
 	else if (can_send(c) && now - c->heard >= c->times.receive)
 		client_end(c, now, CLIENT_END_SILENCE, false); /* CLI-008, TRP-033 */
 	else if (can_send(c) && now >= outbox_deadline(&c->out, &c->limits))
@@ -486,7 +473,7 @@ static uint64_t sooner(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t deadline(const struct machine *m)
 {
 	const struct client *c = (const struct client *)m;
-	uint64_t at = sooner(sooner(c->retry_at, c->attempt_deadline), sooner(sooner(c->node_deadline, c->ipv4_at), c->return_at));
+	uint64_t at = sooner(sooner(c->retry_at, c->attempt_deadline), sooner(c->node_deadline, c->return_at));
 
 	if (!can_send(c)) return at;
 	at = sooner(at, outbox_deadline(&c->out, &c->limits));
@@ -517,7 +504,7 @@ struct client *client_new(const struct machine_env *env)
 	c->machine.ops = &ops;
 	c->env = *env;
 	c->state = CLIENT_IDLE;
-	c->attempt_deadline = c->node_deadline = c->retry_at = c->return_at = c->ipv4_at = TIME_NEVER;
+	c->attempt_deadline = c->node_deadline = c->retry_at = c->return_at = TIME_NEVER;
 	return c;
 }
 

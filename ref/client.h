@@ -15,7 +15,6 @@
  *   home=off watch=off prober=off can-ack-pings=on app-name=TEXT
  *   fast-start=auto|always|never   auto is HTTP-009
  *   server-key=HEX            for fast-start=always without meta certificate
- *   prefer-ipv6=off           on: the last network check had working IPv6 (CLI-020)
  *   dial-timeout=1500ms connect-timeout=10s receive-timeout=120s   CLI-015, CLI-014, CLI-008
  *   retry=original|full-jitter|none|fixed|manual   CLI-032; none: at once; manual: wait for COMMAND_CONNECT
  *   retry-after=5s            for fixed

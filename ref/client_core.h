@@ -39,7 +39,7 @@ struct client_region {
 struct client_config {
 	struct key key, mesh_key, server_key;
 	struct config_text region, url, dial_host, app_name;
-	bool raw, plain, connect, home, watch, prober, can_ack_pings, prefer_ipv6;
+	bool raw, plain, connect, home, watch, prober, can_ack_pings;
 	uint32_t fast, retry, queue_depth, high_water, profile;
 	uint64_t dial_timeout, connect_timeout, receive_timeout, retry_after, retry_max, return_after, forward_timeout;
 };
@@ -72,11 +72,10 @@ struct client {
 	uint64_t heard; /* when the last complete frame came: CLI-008 */
 	uint8_t state;  /* enum client_state */
 	uint8_t fast, retry;
-	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1, prefer_ipv6 : 1;
+	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
 	uint32_t node; /* in use or tried */
 	struct client_dial dial[2];
 	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
-	uint64_t ipv4_at;  /* when the IPv4 dial of this node starts: CLI-020 */
 	uint32_t failures; /* CLI-032 */
 	uint32_t slot_first, slots_busy, generation_next;
 	uint64_t generation;
@@ -110,7 +109,6 @@ void client_dialed(struct client *c, const struct event *e);
 void client_dial_closed(struct client *c, const struct event *e);
 void client_answer(struct client *c, const struct event *e);
 void client_node_failed(struct client *c, uint64_t now); /* 1.5 s are over: on to the next node */
-void client_dial_ipv4(struct client *c, uint64_t now);   /* ipv4_at has come */
 void client_dials_cancel(struct client *c);
 uint32_t client_first_usable(const struct client *c);
 

@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum { PORT_DERP = 443, TEXTS_MAX = 60000 };
-#define IPV4_LATER_NS (200 * NS_MS) /* CLI-020 */
 
 /* ---- the region, from configuration ---- */
 
@@ -270,25 +269,15 @@ static void start_one(struct client *c, struct client_dial *d, bool has, bool as
 	x->span = (struct span){ .p = (const uint8_t *)host, .n = (uint32_t)strlen(host) };
 }
 
-static bool dialing(const struct client *c) { return c->dial[0].token != TOKEN_NONE || c->dial[1].token != TOKEN_NONE || c->ipv4_at != TIME_NEVER; }
-
-static void start_ipv4(struct client *c)
-{
-	const struct client_node *node = &c->region->node[c->node];
-
-	start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false);
-}
+static bool dialing(const struct client *c) { return c->dial[0].token != TOKEN_NONE || c->dial[1].token != TOKEN_NONE; }
 
 /* The next usable node from `from` on, in the order of the map (MAP-004, REG-005); none left is the end of the attempt (CLI-015, MAP-017). */
 static void try_from(struct client *c, uint64_t now, uint32_t from)
 {
 	for (c->node = from; c->node < c->region->nodes; c->node++) {
 		const struct client_node *node = &c->region->node[c->node];
-		if (node->stun_only) continue; /* MAP-005 */
-		if (!c->prefer_ipv6)           /* CLI-019: both at once */
-			start_ipv4(c);
-		else if (node->has_v4 || node->ask_v4) /* CLI-020: later, whatever becomes of IPv6 meanwhile */
-			c->ipv4_at = now + IPV4_LATER_NS;
+		if (node->stun_only) continue;                                           /* MAP-005 */
+		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false); /* CLI-019: both at once */
 		start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true);
 		if (!dialing(c)) continue;
 		c->node_deadline = now + c->times.dial;
@@ -316,7 +305,6 @@ static struct client_dial *dial_of(struct client *c, uint64_t token)
 
 void client_dials_cancel(struct client *c)
 {
-	c->ipv4_at = TIME_NEVER;
 	for (int i = 0; i < 2; i++) {
 		if (c->dial[i].token != TOKEN_NONE) actions_close(c->out_now, c->dial[i].token, true);
 		c->dial[i].token = TOKEN_NONE;
@@ -367,13 +355,6 @@ void client_answer(struct client *c, const struct event *e)
 		one_failed(c, d, e->now);
 	else
 		actions_dial(c->out_now, d->token, &to);
-}
-
-void client_dial_ipv4(struct client *c, uint64_t now)
-{
-	c->ipv4_at = TIME_NEVER;
-	start_ipv4(c);
-	if (!dialing(c)) try_from(c, now, c->node + 1); /* no slot was left for it */
 }
 
 void client_node_failed(struct client *c, uint64_t now)

@@ -179,38 +179,6 @@ STORY(families_race)
 	ended(p, c, 1, CLIENT_END_REFUSED);
 }
 
-/* CLI-020: with IPv6 preferred the IPv4 dial waits 200 ms, also when IPv6 has failed before; who has no IPv6 waits as well. */
-STORY(families_ipv6_preferred)
-{
-	int c, d;
-
-	pair_listen(p, six, PAIR_SILENT, -1, TOKEN_NONE, false);
-	wire_listens(p);
-	c = pair_client(p, A, "plain=on\nprefer-ipv6=on\nretry=manual\n" REGION(NODE("1a", "a.test", BOTH)));
-	pair_advance(p, 200 * NS_MS - 1);
-	assert_true(wire_accepted(p, wire_at) < 0);
-	pair_advance(p, 1);
-	state_is(p, c, CLIENT_HTTP);
-	wire_reset(p, wire_relay(p));
-	pair_listen_set(p, six, PAIR_UNREACHABLE);
-	pair_command(p, c, &(struct event_command){ .verb = COMMAND_CONNECT });
-	pair_advance(p, 200 * NS_MS - 1);
-	state_is(p, c, CLIENT_DIALING);
-	pair_advance(p, 1);
-	state_is(p, c, CLIENT_HTTP);
-	d = pair_client(p, B, "plain=on\nprefer-ipv6=on\nretry=manual\n" REGION(NODE("1a", "a.test", V4("50"))));
-	state_is(p, d, CLIENT_DIALING);
-	pair_advance(p, 200 * NS_MS);
-	state_is(p, d, CLIENT_HTTP);
-	pair_listen_set(p, six, PAIR_WIRE); /* and when IPv6 has won, IPv4 is not tried any more */
-	wire_reset(p, wire_relay(p));
-	pair_command(p, d, &(struct event_command){ .verb = COMMAND_LEAVE });
-	d = pair_client(p, C, "plain=on\nprefer-ipv6=on\nretry=manual\n" REGION(NODE("1a", "a.test", BOTH)));
-	state_is(p, d, CLIENT_HTTP);
-	pair_advance(p, NS_S);
-	assert_true(wire_accepted(p, wire_at) < 0 || p->stream[wire_accepted(p, wire_at)].end[0].host != d);
-}
-
 /* MAP-007: a node without DERPPort is dialled at 443. */
 STORY(port_by_default)
 {
@@ -319,13 +287,11 @@ STORY(return_after)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reconnect),         cmocka_unit_test(connect_timeout),
-		cmocka_unit_test(backoff_original),  cmocka_unit_test(backoff_others),
-		cmocka_unit_test(region_order),      cmocka_unit_test(region_dial_timeout),
-		cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only),
-		cmocka_unit_test(families_race),     cmocka_unit_test(families_ipv6_preferred),
-		cmocka_unit_test(port_by_default),   cmocka_unit_test(names_asked),
-		cmocka_unit_test(region_changed),    cmocka_unit_test(return_after),
+		cmocka_unit_test(reconnect),         cmocka_unit_test(connect_timeout),  cmocka_unit_test(backoff_original),
+		cmocka_unit_test(backoff_others),    cmocka_unit_test(region_order),     cmocka_unit_test(region_dial_timeout),
+		cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only), cmocka_unit_test(families_race),
+		cmocka_unit_test(port_by_default),   cmocka_unit_test(names_asked),      cmocka_unit_test(region_changed),
+		cmocka_unit_test(return_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

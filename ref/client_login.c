@@ -230,7 +230,7 @@ static void on_ping(struct client *c, const struct frame *f)
 {
 	uint8_t pong[FRAME_HEADER + FRAME_PING_SIZE];
 
-	if (c->can_ack_pings) { /* CLI-010; MSH-015: who did not announce it, does not */
+	if (c->can_ack_pings) { /* CLI-010 */
 		client_send_bytes(c, pong, frame_pong(pong, f->payload));
 		c->out_now->work[WORK_FRAMES_OUT]++;
 	}

@@ -223,29 +223,6 @@ STORY(send_connects)
 	state_is(p, c, CLIENT_IDLE);
 }
 
-/* CLI-001, FRM-004: a packet of 65,536 bytes goes out; one more is given up at once and nothing of it is written, connected or not. */
-STORY(packet_too_long)
-{
-	static uint8_t big[FRAME_PACKET_MAX + 1];
-	struct key b = pair_public(B);
-	struct wire_frame f = { 0 };
-	int c, s;
-
-	wire_listens(p);
-	c = pair_client(p, A, WIRE "raw=on\n");
-	pair_send(p, c, &b, big, sizeof big);
-	s = wire_ready(p, c, A);
-	pair_send(p, c, &b, big, sizeof big);
-	pair_command(p, c, &(struct event_command){ .verb = COMMAND_FORWARD, .src = b.b, .dst = b.b, .p = big, .n = sizeof big });
-	quiet(p, s);
-	assert_int_equal(pair_heard_count(p, c, DELIVER_DROPPED), 3);
-	for (size_t i = 0; i < 3; i++) assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, i)->a, DROP_WRITE_ERROR);
-	pair_send(p, c, &b, big, sizeof big - 1);
-	assert_true(wire_frame(p, s, &f));
-	assert_int_equal(f.n, FRAME_SEND_MAX);
-	state_is(p, c, CLIENT_READY);
-}
-
 /* CLI-026: Leave is final, from every state. */
 STORY(leave_is_final)
 {
@@ -354,10 +331,10 @@ static void config_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames_heard),     cmocka_unit_test(frames_fatal),    cmocka_unit_test(bucket),
-		cmocka_unit_test(receive_deadline), cmocka_unit_test(queue_blocked),   cmocka_unit_test(commands),
-		cmocka_unit_test(send_connects),    cmocka_unit_test(packet_too_long), cmocka_unit_test(leave_is_final),
-		cmocka_unit_test(forward_timeout),  cmocka_unit_test(config_checked),
+		cmocka_unit_test(frames_heard),     cmocka_unit_test(frames_fatal),   cmocka_unit_test(bucket),
+		cmocka_unit_test(receive_deadline), cmocka_unit_test(queue_blocked),  cmocka_unit_test(commands),
+		cmocka_unit_test(send_connects),    cmocka_unit_test(leave_is_final), cmocka_unit_test(forward_timeout),
+		cmocka_unit_test(config_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,8 +247,7 @@ enum deliver_kind {
 	DELIVER_KEEPALIVE,
 	DELIVER_HEALTH,     /* client: span = text */
 	DELIVER_RESTARTING, /* client: a = wait ms, b = try-for ms */
-	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason;
-	                     * write_error: longer than 65,536 bytes (CLI-001) */
+	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason */
 	DELIVER_STOPPED,    /* the machine is done for good. a = machine's reason */
 	DELIVER_KINDS
 };
