@@ -224,7 +224,7 @@ static struct client_region *region_from_url(const struct client_config *config,
 	}
 	b.region->path_at = u.path_n == 0 ? add_text(&b, "/derp", 5) : add_text(&b, u.path, u.path_n);
 	node->name_at = add_text(&b, "", 0);
-	node->host_at = add_text(&b, u.host, u.host_n);
+	node->host_at = add_text(&b, u.host, u.host_n); /* HTTP-024: without port */
 	node->ask_at = add_text(&b, dial.p, dial.n);
 	node->http_host_at = add_text(&b, u.authority, u.authority_n);
 	return finish(&b);
@@ -241,6 +241,7 @@ struct client_region *client_region_parse(const struct client_config *config, ch
 
 /* ---- attempts ---- */
 
+/* MAP-017: there may be none. */
 uint32_t client_first_usable(const struct client *c)
 {
 	uint32_t i = 0;
@@ -271,7 +272,7 @@ static void start_one(struct client *c, struct client_dial *d, bool has, bool as
 
 static bool dialing(const struct client *c) { return c->dial[0].token != TOKEN_NONE || c->dial[1].token != TOKEN_NONE; }
 
-/* The next usable node from `from` on, in the order of the map (MAP-004, REG-005); none left is the end of the attempt (CLI-015, MAP-017). */
+/* The next usable node from `from` on; none left is the end of the attempt (CLI-015). */
 static void try_from(struct client *c, uint64_t now, uint32_t from)
 {
 	for (c->node = from; c->node < c->region->nodes; c->node++) {
@@ -294,7 +295,7 @@ void client_attempt(struct client *c, uint64_t now)
 	c->attempt_deadline = now + c->times.connect; /* CLI-014 */
 	c->retry_at = TIME_NEVER;
 	c->server_known = false; /* REG-011: whatever key the node had before */
-	try_from(c, now, 0);     /* CLI-018, REG-007 */
+	try_from(c, now, 0);     /* CLI-018, REG-007; from there in the order of the map: MAP-004, REG-005 */
 }
 
 static struct client_dial *dial_of(struct client *c, uint64_t token)

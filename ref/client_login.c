@@ -88,7 +88,7 @@ static void login(struct client *c, uint64_t now)
 /* The stream is ready for the request, or for DERP itself. */
 static void begin(struct client *c, uint64_t now)
 {
-	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010 */
+	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010; HTTP-015: without the key by slow start */
 
 	if (c->raw) {
 		frame_reader_init(&c->reader, FRAME_ROLE_CLIENT_LOGIN);
@@ -113,7 +113,7 @@ void client_connected(struct client *c, uint64_t now)
 		begin(c, now);
 		return;
 	}
-	client_move(c, now, CLIENT_TLS); /* HTTP-024: the name without port */
+	client_move(c, now, CLIENT_TLS);
 	tls = actions_add(c->out_now, ACTION_START_TLS, c->conn);
 	tls->tls = (struct action_tls){ .server_name = region_text(c->region, c->region->node[c->node].host_at) };
 }
@@ -121,8 +121,7 @@ void client_connected(struct client *c, uint64_t now)
 void client_secured(struct client *c, const struct event *e)
 {
 	if (e->token != c->conn || c->state != CLIENT_TLS) return;
-	if (c->fast == FAST_AUTO && e->secured->version == 0x0304)
-		c->server_known = meta_key(e->secured, &c->server_key); /* HTTP-009; HTTP-015: without it by slow start */
+	if (c->fast == FAST_AUTO && e->secured->version == 0x0304) c->server_known = meta_key(e->secured, &c->server_key);
 	begin(c, e->now);
 }
 

@@ -121,7 +121,6 @@ struct pair {
 	size_t chunk; /* BYTES of at most so many bytes; 0: whole */
 	bool log;
 	bool strip_meta;
-	bool nameless;      /* who connects has neither IP address nor port (PGR-020) */
 	char wire_meta[96]; /* meta certificate's name that a wire shows as a relay */
 	uint16_t tls_version;
 	uint8_t seed;
@@ -131,6 +130,7 @@ struct pair {
 	int streams;
 	struct pair_listener listener[PAIR_LISTENERS];
 	int listeners;
+	bool nameless; /* who connects has neither IP address nor port (PGR-020) */
 	struct pair_item *queue;
 	size_t queue_n, queue_cap, queue_at;
 };
