@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { TEXT_MAX = 4096, PATH_MAX_TEXT = 160 };
+#define REGION_ID_MAX ((INT64_C(1) << 53) - 1) /* MAP-002 */
 
 /* What a parse needs besides the reader: where it is, for messages. */
 struct parse {
@@ -268,6 +269,13 @@ static void region_remove(struct derp_map *map, uint32_t place)
 	memmove(map->region + place, map->region + place + 1, (map->regions - place) * sizeof *map->region);
 }
 
+static void regions_clear(struct derp_map *map)
+{
+	for (uint32_t i = 0; i < map->regions; i++) region_clear(&map->region[i]);
+	map->regions = 0;
+	map->has_regions = false;
+}
+
 /* The member's name is the region's number (MAP-002). */
 static bool region_key(struct parse *p, const uint8_t *name, size_t n, int64_t *id)
 {
@@ -278,7 +286,7 @@ static bool region_key(struct parse *p, const uint8_t *name, size_t n, int64_t *
 		if (name[i] < '0' || name[i] > '9') return complain(p, (size_t)(name - p->r.start), "expected a region number as name");
 		v = v * 10 + (name[i] - '0');
 	}
-	if (v < 1 || v > (INT64_C(1) << 53) - 1) return complain(p, (size_t)(name - p->r.start), "expected a region number from 1 to 2^53 - 1");
+	if (v < 1 || v > REGION_ID_MAX) return complain(p, (size_t)(name - p->r.start), "expected a region number from 1 to 2^53 - 1");
 	*id = v;
 	return true;
 }
@@ -311,8 +319,12 @@ static bool regions_value(struct parse *p, struct derp_map *map, uint32_t *cap)
 	size_t n;
 	int64_t id = 0;
 
-	if (is_null(p)) return good(p);
+	if (is_null(p)) {
+		regions_clear(map);
+		return good(p);
+	}
 	if (!expect(p, JSON_OBJECT, "expected an object of regions")) return false;
+	map->has_regions = true;
 	EACH_MEMBER(p, name, n)
 	{
 		char text[24];
@@ -361,8 +373,12 @@ static bool scores_value(struct parse *p, struct derp_map *map, uint32_t *cap)
 	size_t n;
 	int64_t id = 0;
 
-	if (is_null(p)) return good(p);
+	if (is_null(p)) {
+		map->scores = 0, map->has_scores = false;
+		return good(p);
+	}
 	if (!expect(p, JSON_OBJECT, "expected an object of scores")) return false;
+	map->has_scores = true;
 	EACH_MEMBER(p, name, n)
 	if (!region_key(p, name, n, &id) || !score_add(p, map, cap, id)) return false;
 	return good(p);
@@ -373,7 +389,10 @@ static bool home_params_value(struct parse *p, struct derp_map *map, uint32_t *c
 	const uint8_t *name;
 	size_t n;
 
-	if (is_null(p)) return good(p);
+	if (is_null(p)) {
+		map->scores = 0, map->has_scores = false;
+		return good(p);
+	}
 	if (!expect(p, JSON_OBJECT, "expected an object (home parameters)")) return false;
 	EACH_MEMBER(p, name, n)
 	{
@@ -433,10 +452,28 @@ struct derp_map *derp_map_parse(const char *json, size_t n, char error[DERPMAP_E
 void derp_map_free(struct derp_map *map)
 {
 	if (map == NULL) return;
-	for (uint32_t i = 0; i < map->regions; i++) region_clear(&map->region[i]);
+	regions_clear(map);
 	free(map->region);
 	free(map->score);
 	free(map);
+}
+
+void derp_map_apply(struct derp_map *map, struct derp_map *update)
+{
+	struct derp_map was = *map;
+
+	if (update->has_regions) { /* MAP-012, MAP-013 */
+		map->region = update->region, map->regions = update->regions;
+		map->omit_default_regions = update->omit_default_regions;
+		map->has_regions = true;
+		update->region = was.region, update->regions = was.regions;
+	}
+	if (update->has_scores) {
+		map->score = update->score, map->scores = update->scores;
+		map->has_scores = true;
+		update->score = was.score;
+	}
+	derp_map_free(update);
 }
 
 struct derp_region *derp_region_parse(const char *json, size_t n, char error[DERPMAP_ERROR_SIZE])
@@ -532,3 +569,22 @@ int64_t derp_map_score(const struct derp_map *map, int64_t id)
 
 	return place < map->scores && map->score[place].region == id ? map->score[place].micro : 0;
 }
+
+/* ---- homes ---- */
+
+int64_t derp_home(int64_t home_derp, const char *old, size_t n)
+{
+	static const char magic[] = "127.3.3.40:";
+	const size_t m = sizeof magic - 1;
+	int64_t v = 0;
+
+	if (home_derp != 0) return home_derp;
+	if (n <= m || n > m + 16 || memcmp(old, magic, m) != 0) return 0;
+	for (size_t i = m; i < n; i++) {
+		if (old[i] < '0' || old[i] > '9') return 0;
+		v = v * 10 + (old[i] - '0');
+	}
+	return v <= REGION_ID_MAX ? v : 0;
+}
+
+int64_t derp_home_patched(int64_t home, int64_t derp_region) { return derp_region != 0 ? derp_region : home; } /* MAP-018 */
