@@ -1,4 +1,5 @@
 /* derpsim: run, replay, check, timeline, list. The only file of the simulator with input and output of its own. */
+#include "cli_lint.h"
 #include "geo.h"
 #include "record.h"
 #include "tell.h"
@@ -789,6 +790,8 @@ static int command_list(int argc, char **argv, const struct options *o)
 	return EXIT_FINE;
 }
 
+static int command_lint_map(int argc, char **argv, const struct options *o) { return cli_lint_map(argv, argc, o->json); }
+
 /* ---- the command line ---- */
 
 static const struct command {
@@ -810,6 +813,7 @@ static const struct command {
 	{ "check", command_check, "derpsim check FILE.scn...         syntax and sanity only; --metrics lists all metrics\n" },
 	{ "timeline", command_timeline, "derpsim timeline OUT.db           the story of a trace in the terminal\n" },
 	{ "list", command_list, "derpsim list                      the scenarios that ship, with their first line\n" },
+	{ "lint-map", command_lint_map, CLI_LINT_HELP },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -834,7 +838,7 @@ int main(int argc, char **argv)
 		return EXIT_FINE;
 	}
 	if (command == NULL)
-		return optind < argc ? usage_error("found '%s', expected run, replay, check, timeline or list", argv[optind])
+		return optind < argc ? usage_error("found '%s', expected run, replay, check, timeline, list or lint-map", argv[optind])
 		                     : (help(NULL), EXIT_USAGE);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
