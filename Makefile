@@ -41,7 +41,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all demo test test-units test-unit check interop bench proof install-deps format clean help tests replays objects force
+.PHONY: all demo test test-units test-unit check rules interop bench proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -128,9 +128,12 @@ test-units: ## build and run every *_test.c, of which the failures are shown
 test-unit: $(BUILD)/tests/$(T) ## one of them: make test-unit T=ref/frame_test
 	$<
 
-check: ## include rules, symbols, floating point, formatting, tidiness, system calls of a run
+check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs, system calls of a run
 	@.ci/install check
 	@.ci/check
+
+rules: ## which rule of the protocol is kept where and tested by what; fails while one is open
+	@.ci/rules
 
 proof: ## the long versions of what must be shown
 	@.ci/install test

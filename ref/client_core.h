@@ -24,7 +24,7 @@ struct client_node {
 	bool has_v4, has_v6;   /* literals (MAP-006) */
 	bool ask_v4, ask_v6;   /* by name */
 	bool stun_only;        /* MAP-005 */
-	uint16_t name_at, host_at, http_host_at;
+	uint16_t name_at, host_at, http_host_at, ask_at;
 };
 
 /* One allocation: nodes, then texts. In URL mode one node. */
@@ -38,7 +38,7 @@ struct client_region {
 
 struct client_config {
 	struct key key, mesh_key, server_key;
-	struct config_text region, url, app_name;
+	struct config_text region, url, dial_host, app_name;
 	bool raw, plain, connect, home, watch, prober, can_ack_pings;
 	uint32_t fast, retry, queue_depth, high_water, profile;
 	uint64_t dial_timeout, connect_timeout, receive_timeout, retry_after, retry_max, return_after, forward_timeout;

@@ -45,7 +45,7 @@ static void send_client_info(struct client *c)
 		info.mesh_key = c->extra->mesh_key;
 		memcpy(info.app_name, c->extra->app_name, sizeof info.app_name);
 	}
-	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce);
+	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce); /* KEY-005 */
 	client_send_bytes(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info));
 	c->out_now->work[WORK_BOXES]++;
 	c->out_now->work[WORK_FRAMES_OUT]++;
@@ -88,7 +88,7 @@ static void login(struct client *c, uint64_t now)
 /* The stream is ready for the request, or for DERP itself. */
 static void begin(struct client *c, uint64_t now)
 {
-	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010 */
+	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010; HTTP-015: without the key by slow start */
 
 	if (c->raw) {
 		frame_reader_init(&c->reader, FRAME_ROLE_CLIENT_LOGIN);
@@ -229,8 +229,10 @@ static void on_ping(struct client *c, const struct frame *f)
 {
 	uint8_t pong[FRAME_HEADER + FRAME_PING_SIZE];
 
-	client_send_bytes(c, pong, frame_pong(pong, f->payload)); /* CLI-010 */
-	c->out_now->work[WORK_FRAMES_OUT]++;
+	if (c->can_ack_pings) { /* CLI-010 */
+		client_send_bytes(c, pong, frame_pong(pong, f->payload));
+		c->out_now->work[WORK_FRAMES_OUT]++;
+	}
 	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = span_of(f, 0, FRAME_PING_SIZE);
 }
 
@@ -242,6 +244,7 @@ static void on_packet(struct client *c, const struct frame *f)
 	x->span = span_of(f, FRAME_KEY, f->n - FRAME_KEY);
 }
 
+/* PGR-017: whoever it is about, and however often. */
 static void on_gone(struct client *c, const struct frame *f)
 {
 	struct action *x = actions_deliver(c->up_now, DELIVER_PEER_GONE, c->conn);
@@ -280,6 +283,7 @@ static void dispatch(struct client *c, uint64_t now, const struct frame *f)
 	}
 }
 
+/* CLI-007: frames in any order. */
 static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t *n)
 {
 	struct frame f;
@@ -304,7 +308,7 @@ void client_bytes(struct client *c, const struct event *e)
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
-	if (e->token != c->conn) {
+	if (e->token != c->conn) { /* CLI-009: dead for good */
 		client_cut(c, e->now, e->token, p, n);
 		return;
 	}

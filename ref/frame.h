@@ -11,6 +11,7 @@
 
 struct packet;
 
+/* FRM-003: ForwardPacket stands out of order with its group. */
 enum frame_type {
 	FRAME_SERVER_KEY = 0x01,
 	FRAME_CLIENT_INFO = 0x02,
@@ -54,6 +55,7 @@ extern const uint8_t frame_magic[FRAME_MAGIC];           /* "DERP" and U+1F511, 
 #define FRAME_DISCO_MIN 62                               /* 6 + 32 + 24, KEY-011 */
 bool frame_looks_like_disco(const uint8_t *p, size_t n); /* KEY-011 */
 
+/* PGR-002 */
 enum peer_gone_reason { GONE_DISCONNECTED = 0x00, GONE_NOT_HERE = 0x01, GONE_MESH_BROKE = 0xf0 /* never on the wire, PGR-003 */ };
 enum present_flags { PRESENT_REGULAR = 0x01, PRESENT_MESH = 0x02, PRESENT_PROBER = 0x04, PRESENT_NOT_IDEAL = 0x08 };
 

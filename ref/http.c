@@ -242,7 +242,7 @@ uint32_t http_upgrade_response(char out[HTTP_OUT_MAX], const uint8_t public_key[
 {
 	char hex[KEY_HEX];
 
-	key_hex(public_key, hex);
+	key_hex(public_key, hex); /* KEY-003: without prefix */
 	return (uint32_t)snprintf(out, HTTP_OUT_MAX,
 	                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\nConnection: Upgrade\r\n"
 	                          "Derp-Version: 2\r\nDerp-Public-Key: %.*s\r\n\r\n",

@@ -242,7 +242,7 @@ enum deliver_kind {
 	DELIVER_PACKET,       /* client: key = source, span = packet bytes */
 	DELIVER_PEER_GONE,    /* client: key, a = reason byte */
 	DELIVER_PEER_PRESENT, /* client: key, address, a = flags */
-	DELIVER_PING,         /* client: span = 8 bytes; it has been answered */
+	DELIVER_PING,         /* client: span = 8 bytes; with can-ack-pings it has been answered */
 	DELIVER_PONG,         /* client: span = 8 bytes */
 	DELIVER_KEEPALIVE,
 	DELIVER_HEALTH,     /* client: span = text */

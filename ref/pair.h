@@ -130,6 +130,7 @@ struct pair {
 	int streams;
 	struct pair_listener listener[PAIR_LISTENERS];
 	int listeners;
+	bool nameless; /* who connects has neither IP address nor port (PGR-020) */
 	struct pair_item *queue;
 	size_t queue_n, queue_cap, queue_at;
 };
@@ -499,6 +500,7 @@ static inline void pair_dispatch(struct pair *p, struct pair_item x)
 	struct event_dialed dialed = { .local = pair_address(7, 41641), .remote = p->stream[x.stream].to };
 	struct event_answer answer = { .result = ANSWER_FAILED };
 
+	if (p->nameless) accepted.remote = (struct address){ 0 };
 	switch (x.kind) {
 	case EVENT_ACCEPTED: pair_step(p, e->host, &(struct event){ .kind = x.kind, .now = p->now, .token = e->token, .accepted = &accepted }); break;
 	case EVENT_DIALED:

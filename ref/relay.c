@@ -46,19 +46,33 @@ static bool complain(char error[200], const char *what)
 	return false;
 }
 
+/* Would the link's client start with it? */
+static bool link_config_check(const struct relay_config *config, const struct mesh_entry *entry)
+{
+	char text[400], hex[KEY_HEX], why[200];
+	int n;
+
+	key_hex(config->key.b, hex);
+	n = snprintf(text, sizeof text, "key=%.*s\nurl=%s\ndial-host=%s\n", KEY_HEX, hex, entry->url, entry->dial_host);
+	assert(n > 0 && n < (int)sizeof text);
+	return entry->url[0] != 0 && client_config_check(text, (size_t)n, why);
+}
+
 static bool config_read(const char *text, size_t n, struct relay_config *config, char error[200])
 {
 	struct config_text list;
-	char url[128];
+	struct mesh_entry entry;
 	uint32_t links = 0;
 
 	*config = defaults;
 	if (!config_parse(text, n, config_table, config, error)) return false;
 	if (key_is_zero(config->key.b)) return complain(error, "key= is missing: a relay needs a private key");
-	for (list = config->mesh_with; mesh_list_next(&list, url); links++)
-		if (url[0] == 0 || links == RELAY_LINKS_MAX)
-			return complain(error, "mesh-with= needs at most 64 entries HOST:PORT of at most 100 characters");
-	if (links != 0 && key_is_zero(config->mesh_key.b)) return complain(error, "mesh-with= without mesh-key="); /* MSH-002 */
+	for (list = config->mesh_with; mesh_list_next(&list, &entry); links++)
+		if (links == RELAY_LINKS_MAX || !link_config_check(config, &entry))
+			return complain(
+				error,
+				"mesh-with= needs at most 64 entries HOST[:PORT] or HOST[:PORT]/DIALHOST of at most 100 characters"); /* MSH-002 */
+	if (links != 0 && key_is_zero(config->mesh_key.b)) return complain(error, "mesh-with= without mesh-key=");                    /* MSH-002 */
 	return true;
 }
 
@@ -84,6 +98,7 @@ static void start(struct relay *r, const struct event *e, struct actions *out)
 	assert(good);
 	(void)good;
 	assert(r->config.high_water >= s->low_water + 2 * s->turn_max);
+	/* SRV-011: the depth is fixed here. */
 	r->limits[0] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.write_timeout };
 	r->limits[1] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.mesh_write_timeout };
 	rng_init(&r->rng, s->seed);
@@ -91,7 +106,7 @@ static void start(struct relay *r, const struct event *e, struct actions *out)
 	keymap_init(&r->keys, secret, peer_key_at, r);
 	key_cache_public(r->env.keys, &r->config.key, &r->public_key);
 	key_hex(r->public_key.b, hex);
-	snprintf(r->meta_name, sizeof r->meta_name, "derpkey%.*s", KEY_HEX, hex);
+	snprintf(r->meta_name, sizeof r->meta_name, "derpkey%.*s", KEY_HEX, hex); /* KEY-003 */
 	r->sockets = mem_alloc((uint64_t)s->sockets_n * sizeof *r->sockets);
 	if (s->sockets_n != 0) memcpy(r->sockets, s->sockets, s->sockets_n * sizeof *r->sockets);
 	r->sockets_n = s->sockets_n;

@@ -6,7 +6,8 @@
  * Configuration (config.h), with defaults:
  *   key=privkey:HEX          required: the relay's identity (KEY-010)
  *   mesh-key=HEX             none: no connection gets mesh privilege
- *   mesh-with=LIST           none: comma-separated [http://|https://]IP:PORT of the other relays of the region (MSH-002, MSH-005)
+ *   mesh-with=LIST           none: comma-separated [http://|https://]HOST[:PORT][/DIALHOST] of the other relays of the region
+ *                            (MSH-002, MSH-005)
  *   mesh-retry=5s            MSH-013
  *   profile=ours|derper      ours: the quirks of the original are off, each named at its place in the code
  *   raw=off                  on: streams are DERP from byte 0, no HTTP (chapter 2.5, transport 1)

@@ -24,7 +24,7 @@ static const char help[] =
 	"  -a, --address [ADDRESS]:PORT  where to listen; port 0 takes a free one, no address means all (default :3340)\n"
 	"  -c, --key FILE                the relay's private key as JSON, made if absent (default: a new key for this run)\n"
 	"      --mesh-psk-file FILE      64 hex digits that all relays of the region share\n"
-	"      --mesh-with LIST          the region's other relays: http://HOST:PORT,...\n"
+	"      --mesh-with LIST          the region's other relays: http://HOST:PORT[/DIALHOST],...\n"
 	"      --profile ours|derper     derper: with the quirks of the original (default ours)\n"
 	"      --tcp-keepalive-time T    of accepted connections (default 10m)\n"
 	"      --tcp-user-timeout T      of accepted connections (default 15s)\n"
@@ -198,6 +198,19 @@ static int read_keys(struct app *app)
 	return -1;
 }
 
+/* What will be dialled: behind the slash, if there is one. */
+static bool resolve_entry(struct app *app, char entry[128], char error[OS_ERROR_SIZE])
+{
+	const char *slash = strchr(entry + strlen("http://"), '/');
+	char dial[160];
+	struct address ip;
+
+	if (slash == NULL) return os_host_resolve_url(app->host, entry, error);
+	if (address_ip_parse(slash + 1, strlen(slash + 1), &ip)) return true;
+	snprintf(dial, sizeof dial, "http://%s", slash + 1);
+	return os_host_resolve_url(app->host, dial, error);
+}
+
 /* Names of the mesh are looked up now: nothing may block later. */
 static int resolve_mesh(struct app *app)
 {
@@ -211,7 +224,7 @@ static int resolve_mesh(struct app *app)
 			                    "option '--mesh-with': '%s' would be dialled with TLS (MSH-002), which this build lacks; "
 			                    "expected http://HOST:PORT",
 			                    entry);
-		if (!os_host_resolve_url(app->host, entry, error)) return cannot(app, error);
+		if (!resolve_entry(app, entry, error)) return cannot(app, error);
 		p += n;
 		p += *p == ',';
 	}

@@ -37,6 +37,7 @@ static void count_sent(struct relay *r, struct session *to, uint32_t head_n, uin
 	out->work[WORK_BYTES_OUT] += n;
 }
 
+/* SRV-004: the bytes as they came. */
 static void write_parcel(struct relay *r, struct session *to, const struct parcel *x, struct actions *out)
 {
 	bool nameless = key_is_zero(x->src); /* the original's old form of the frame (FRM-019); ours lets no such packet in */
@@ -63,10 +64,11 @@ static void queue_parcel(struct relay *r, struct session *to, uint64_t now, cons
 	memcpy(entry.dst, x->dst, KEY_SIZE);
 	if (!outbox_push(&to->out, session_limits(r, to), x->kind == PACKET_DISCO ? OUTBOX_DISCO : OUTBOX_OTHER, &entry, &dropped)) return;
 	relay_note(r, &(struct note){ .kind = NOTE_QUEUE_FULL, .now = now, .token = to->token, .key2 = dropped.dst });
-	route_drop(r, now, to->token, dropped.src, dropped.dst, dropped.p, dropped.n, DROP_QUEUE_HEAD); /* SRV-012 */
+	route_drop(r, now, to->token, dropped.src, dropped.dst, dropped.p, dropped.n, DROP_QUEUE_HEAD); /* SRV-012, SRV-013 */
 	packet_drop(dropped.packet);
 }
 
+/* SRV-017: never waits for the receiver. */
 static void deliver(struct relay *r, struct session *to, uint64_t now, const struct parcel *x, struct actions *out)
 {
 	enum outbox_kind queue = x->kind == PACKET_DISCO ? OUTBOX_DISCO : OUTBOX_OTHER;
@@ -153,7 +155,8 @@ static bool pump_set(struct relay *r, struct session *s, struct slotset *set, bo
 	return true;
 }
 
-/* One frame of what is due. The original's writer picks at random (SRV-014, TRP-002); ours has a fixed order. */
+/* One frame of what is due. The original's writer picks at random (SRV-014, TRP-002); ours has a fixed order, so that PeerGone may
+ * overtake packets of that peer (PGR-010). */
 static bool pump_one(struct relay *r, struct session *s, struct actions *out)
 {
 	if (s->pong_due) {
@@ -194,7 +197,7 @@ void route_pump(struct relay *r, struct session *s, uint64_t now, struct actions
 
 /* ---- reading ---- */
 
-/* PGR-013, PGR-014: a bucket of 3, one a second, over all destinations. */
+/* PGR-013, PGR-014, TRP-008: a bucket of 3, one a second, over all destinations. */
 static void not_here(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, struct actions *out)
 {
 	uint64_t full_at = s->not_here_at > now ? s->not_here_at : now;
@@ -210,7 +213,7 @@ static void not_here(struct relay *r, struct session *s, uint64_t now, const uin
 static void undeliverable(struct relay *r, struct session *s, uint64_t now, const struct parcel *x, enum drop_reason reason, struct actions *out)
 {
 	route_drop(r, now, s->token, x->src, x->dst, x->p, x->n, reason);
-	if (x->kind == PACKET_DISCO) not_here(r, s, now, x->dst, out); /* SRV-007, MSH-019 */
+	if (x->kind == PACKET_DISCO) not_here(r, s, now, x->dst, out); /* SRV-007, MSH-019; PGR-015: to whoever sent or forwarded it */
 }
 
 static struct parcel parcel_of(const struct frame *f, const uint8_t *src, uint32_t src_peer, uint32_t keys)
@@ -241,11 +244,11 @@ static void on_send(struct relay *r, struct session *s, uint64_t now, const stru
 		undeliverable(r, s, now, &x, DROP_UNKNOWN_DEST, out);
 		return;
 	}
-	peer = &r->peer[index]; /* SRV-005: local first, then mesh */
+	peer = &r->peer[index]; /* SRV-005: local first, then mesh. SRV-006: the sender's own key is a key like others */
 	if (peer->active != SLOT_NONE)
 		deliver(r, session_at(r, peer->active), now, &x, out);
 	else if (peer->forwarder != SLOT_NONE)
-		links_forward(r, now, index, x.src, x.p, x.n, x.owner, out); /* MSH-018 */
+		links_forward(r, now, index, x.src, x.p, x.n, x.owner, out); /* MSH-018, REG-001, REG-006 */
 	else
 		undeliverable(r, s, now, &x, DROP_UNKNOWN_DEST, out);
 }
@@ -287,7 +290,7 @@ static void on_ping(struct relay *r, struct session *s, const struct frame *f, s
 	if (outbox_open(&s->out, session_limits(r, s))) send_pong(r, s, out);
 }
 
-/* MSH-033: all connections of the key, soon. */
+/* MSH-033, TRP-023: the connections that the key has now, soon; MSH-034: a new one is welcome. */
 static void on_close_peer(struct relay *r, const uint8_t *key)
 {
 	uint32_t index = keymap_find(&r->keys, key);
@@ -323,6 +326,7 @@ static const char *judge_header(struct relay *r, struct session *s, const struct
 	return info != NULL && info->mesh && !s->mesh_peer ? "privileged frame without mesh key" : NULL; /* SRV-031 */
 }
 
+/* SRV-001: one frame after the other, each done with before the next header. */
 void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	struct frame f;

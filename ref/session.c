@@ -180,11 +180,13 @@ static bool http_head(struct relay *r, struct session *s, uint64_t now, const ui
 
 /* ---- login ---- */
 
+/* FRM-015, HSK-028: the end is the answer, there is no other. */
 static void login_failed(struct relay *r, struct session *s, uint64_t now, const char *why, struct actions *out)
 {
 	session_close(r, s, now, why, false, out);
 }
 
+/* HSK-021; HSK-028: this is all the acknowledgement there is. */
 static void send_server_info(struct relay *r, struct session *s, const struct key *shared, struct actions *out)
 {
 	static const struct server_info info = { .version = FRAME_PROTOCOL_VERSION }; /* HSK-025 */
@@ -196,19 +198,20 @@ static void send_server_info(struct relay *r, struct session *s, const struct ke
 	out->work[WORK_FRAMES_OUT]++;
 }
 
-/* HSK-020: deadlines cleared, registered, then ServerInfo. */
+/* HSK-020, HSK-022: deadlines cleared, registered, then ServerInfo, and only then anything else. */
 static void login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info, const struct key *shared,
                        struct actions *out)
 {
-	s->prober = info->is_prober;
-	s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info->mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012 */
+	s->prober = info->is_prober; /* HSK-013. The rest of info changes nothing: HSK-011, HSK-012 */
+	s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info->mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012, MSH-001 */
 	s->phase = SESSION_STEADY;
-	s->phase_deadline = TIME_NEVER;
+	s->phase_deadline = TIME_NEVER; /* SRV-024: silence has no limit from here on */
 	s->connected_at = now;
 	s->keepalive_period = r->config.keepalive;
-	if (r->config.keepalive_jitter != 0) s->keepalive_period += rng_range(&r->rng, RNG_JITTER, 0, r->config.keepalive_jitter); /* SRV-022 */
+	if (r->config.keepalive_jitter != 0)
+		s->keepalive_period += rng_range(&r->rng, RNG_JITTER, 0, r->config.keepalive_jitter); /* SRV-022, TRP-003 */
 	s->keepalive_at = now + s->keepalive_period;
-	peer_register(r, s, now, key);
+	peer_register(r, s, now, key); /* TRP-015: watchers hear of it although ServerInfo may never arrive */
 	send_server_info(r, s, shared, out);
 	out->work[WORK_LOGINS]++;
 	r->count.logins++;
@@ -225,7 +228,7 @@ static void login_client_info(struct relay *r, struct session *s, uint64_t now, 
 
 	out->work[WORK_BOXES]++;
 	out->work[WORK_SHARED]++;
-	if (key_is_zero(key) || !key_cache_shared(r->env.keys, &r->config.key, &r->public_key, key, &shared)) { /* KEY-006, KEY-007 */
+	if (key_is_zero(key) || !key_cache_shared(r->env.keys, &r->config.key, &r->public_key, key, &shared)) { /* KEY-006, KEY-007, TRP-017 */
 		login_failed(r, s, now, "key of low order", out);
 		return;
 	}
@@ -236,7 +239,7 @@ static void login_client_info(struct relay *r, struct session *s, uint64_t now, 
 	key_wipe(&shared, sizeof shared);
 }
 
-/* Returns true when the login is done and bytes may be left. */
+/* Returns true when the login is done and bytes may be left: they are read at once (HSK-018). */
 static bool login_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	struct frame frame;
@@ -299,6 +302,7 @@ static void release(struct relay *r, struct session *s, uint64_t now)
 	timer_cancel(&r->timers, &s->timer);
 }
 
+/* SRV-035: the queues first, then the table and whoever must hear; TRP-013: ours waits for no writer, also where bytes are stuck. */
 static void leave(struct relay *r, struct session *s, uint64_t now, const char *why)
 {
 	bool was_in = s->phase == SESSION_STEADY;

@@ -28,6 +28,7 @@ struct session {
 	struct slotset seen; /* peers whose packets went to this connection: PGR-005 */
 	uint32_t peer;       /* of its key; SLOT_NONE before login */
 	uint8_t phase;       /* enum session_phase */
+	/* of the connection, not of its key: DUP-014 */
 	bool mesh_peer : 1, watcher : 1, home : 1, not_ideal : 1, prober : 1, pong_due : 1, doomed : 1, ready_listed : 1;
 	struct frame_reader reader;
 	struct timer timer;      /* the earliest of what follows */
@@ -41,7 +42,7 @@ struct session {
 	uint32_t ready_next;
 	uint8_t pong[FRAME_PING_SIZE];
 	struct address remote;
-	struct slotset gone_due;  /* peers to be told as gone */
+	struct slotset gone_due;  /* peers to be told as gone: none is lost (PGR-009) */
 	struct slotset dirty;     /* watcher: peers whose present state is to be told */
 	struct http_reader *http; /* while a head is awaited */
 	const char *doom;         /* why, for the note */
@@ -58,7 +59,7 @@ struct peer {
 	struct slotset recipients; /* connections that hear of its going */
 };
 
-/* A link through which a key is known, in order of registration (MSH-025). */
+/* A link through which a key is known, in order of registration (MSH-025): an order without a number that could wrap (TRP-020). */
 struct forwarder {
 	uint32_t link, next;
 };
@@ -151,7 +152,11 @@ void peer_watch(struct relay *r, struct session *s, uint64_t now);
 uint8_t peer_flags(const struct session *s);
 
 /* relay_mesh.c */
-bool mesh_list_next(struct config_text *list, char url[128]); /* false: no more; url[0] == 0: a bad entry */
+struct mesh_entry {
+	char url[128];       /* url[0] == 0: a bad entry */
+	char dial_host[104]; /* "": the URL's */
+};
+bool mesh_list_next(struct config_text *list, struct mesh_entry *out); /* false: no more */
 void links_start(struct relay *r, const struct event *start, struct actions *out);
 void links_step(struct relay *r, const struct event *e, struct actions *out);
 void links_timer(struct relay *r, uint64_t now, struct actions *out);

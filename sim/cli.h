@@ -5,7 +5,8 @@
  * cli_files.c    scenarios, what they include, those that ship
  * cli_work.c     ^C and the progress line of long work
  * cli_run.c      run                    cli_replay.c   replay
- * cli_show.c     check, timeline, list */
+ * cli_show.c     check, timeline, list
+ * cli_lint.c     lint-map */
 #ifndef SIM_CLI_H
 #define SIM_CLI_H
 
@@ -22,7 +23,7 @@ enum exit_code { EXIT_FINE, EXIT_FINDING, EXIT_USAGE, EXIT_FAILED };
 
 /* ---- words: cli_options.c ---- */
 
-enum cli_command { CLI_RUN, CLI_REPLAY, CLI_CHECK, CLI_TIMELINE, CLI_LIST, CLI_COMMANDS };
+enum cli_command { CLI_RUN, CLI_REPLAY, CLI_CHECK, CLI_TIMELINE, CLI_LIST, CLI_LINT_MAP, CLI_COMMANDS };
 enum { CLI_SETS_MAX = 64, CLI_KEYS_CACHED = 1 << 17 };
 
 struct cli {
@@ -53,6 +54,12 @@ void cli_print_plant(enum story_plant plant, uint64_t at, char *out, size_t cap)
 
 /* ---- files: cli_files.c ---- */
 
+struct cli_text {
+	char *p;
+	size_t n;
+};
+/* Whole, terminated; free(out->p). False: errno says why. */
+bool cli_read(const char *path, struct cli_text *out);
 /* A path, or the bare name of a scenario that ships, with all that its lines name. NULL: there is none, which was told; else scenario_free. */
 struct scenario *cli_load(const char *name, const char *const *set, uint32_t sets);
 /* The same from what a trace holds; `overrides` are its --set, one a line. NULL: it holds none. */
@@ -84,5 +91,6 @@ int cli_replay(const struct cli *o);
 int cli_check(const struct cli *o);
 int cli_timeline(const struct cli *o);
 int cli_list(const struct cli *o);
+int cli_lint_map(const struct cli *o);
 
 #endif

@@ -15,11 +15,6 @@
 
 enum { FILE_MAX = 64 << 20, SHIPPED_MAX = 1000 };
 
-struct text {
-	char *p;
-	size_t n;
-};
-
 static void *must(void *p)
 {
 	if (p == NULL) abort();
@@ -35,8 +30,7 @@ static bool is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Whole, terminated. False: errno says why. */
-static bool read_whole(const char *path, struct text *out)
+bool cli_read(const char *path, struct cli_text *out)
 {
 	FILE *f = is_folder(path) ? NULL : fopen(path, "rb");
 	size_t cap = 65536, got;
@@ -46,7 +40,7 @@ static bool read_whole(const char *path, struct text *out)
 		if (is_folder(path)) errno = EISDIR;
 		return false;
 	}
-	*out = (struct text){ must(malloc(cap + 1)), 0 };
+	*out = (struct cli_text){ must(malloc(cap + 1)), 0 };
 	while ((got = fread(out->p + out->n, 1, cap - out->n, f)) > 0) {
 		out->n += got;
 		if (out->n < cap) continue;
@@ -166,17 +160,17 @@ static int not_found(const char *name, int why)
 }
 
 /* A path, or the bare name of a scenario that ships. */
-static bool find_scenario(const char *name, struct text *out, char path[PATH_MAX])
+static bool find_scenario(const char *name, struct cli_text *out, char path[PATH_MAX])
 {
 	char root[PATH_MAX];
 	int why;
 
 	snprintf(path, PATH_MAX, "%s", name);
-	if (read_whole(name, out)) return true;
+	if (cli_read(name, out)) return true;
 	why = errno;
 	for (size_t i = 0; i < FOLDERS && strchr(name, '/') == NULL; i++) {
 		snprintf(path, PATH_MAX, "%.3000s/%s/%.200s%s", shipped(root), folders[i], name, strstr(name, ".scn") ? "" : ".scn");
-		if (read_whole(path, out)) return true;
+		if (cli_read(path, out)) return true;
 	}
 	not_found(name, why);
 	return false;
@@ -188,7 +182,7 @@ static bool find_scenario(const char *name, struct text *out, char path[PATH_MAX
 struct loader {
 	char folder[PATH_MAX];
 	const struct record_reader *trace; /* NULL: from disk */
-	struct text held[SCENARIO_FILES_MAX + 1];
+	struct cli_text held[SCENARIO_FILES_MAX + 1];
 	char name[SCENARIO_FILES_MAX + 1][PATH_MAX];
 	uint32_t files;
 	uint32_t served[2]; /* from the trace, by enum scenario_file_kind */
@@ -269,7 +263,7 @@ static bool load_file(void *ctx, enum scenario_file_kind kind, const char *from,
 		return load_from_trace(l, kind, out);
 	}
 	place(l, kind, from, path, at);
-	if (i > SCENARIO_FILES_MAX || !read_whole(at, &l->held[i])) {
+	if (i > SCENARIO_FILES_MAX || !cli_read(at, &l->held[i])) {
 		snprintf(reason, SCENARIO_REASON_SIZE, "%s",
 		         i > SCENARIO_FILES_MAX ? "too many files"
 		         : errno == ENOENT      ? "there is no such file"
@@ -301,7 +295,7 @@ static struct scenario *parse(struct loader *l, const char *name, const char *te
 struct scenario *cli_load(const char *name, const char *const *set, uint32_t sets)
 {
 	char path[PATH_MAX], copy[PATH_MAX];
-	struct text text;
+	struct cli_text text;
 	struct loader *l;
 	struct scenario *sc;
 

@@ -25,9 +25,11 @@ static const struct {
 	                "Exit code 2 if any of them is not good.\n" },
 	[CLI_TIMELINE] = { "timeline", "TRACE.db", "the story of a trace in the terminal", "" },
 	[CLI_LIST] = { "list", "", "the scenarios that ship, with their first line", "" },
+	[CLI_LINT_MAP] = { "lint-map", "MAP.json...", "what is wrong with DERP maps: all of it, with place, path and rule",
+	                   "Exit code 1 if there is any error or warning.\n" },
 };
 
-enum { OF_RUN = 1 << CLI_RUN, OF_REPLAY = 1 << CLI_REPLAY, OF_CHECK = 1 << CLI_CHECK, OF_ALL = (1 << CLI_COMMANDS) - 1 };
+enum { OF_RUN = 1 << CLI_RUN, OF_REPLAY = 1 << CLI_REPLAY, OF_CHECK = 1 << CLI_CHECK, OF_LINT = 1 << CLI_LINT_MAP, OF_ALL = (1 << CLI_COMMANDS) - 1 };
 enum word { SEED = 256, DB, FORCE, TRACE, UNTIL, SET, JSON, QUIET, PLANT, METRICS, HELP, VERSION, WORDS_END };
 enum { WORDS = WORDS_END - SEED };
 
@@ -44,7 +46,7 @@ static const struct {
 	{ "trace", "LEVEL", OF_RUN, "full, sampled, summary (if not given) or off" },
 	{ "until", "TIME", OF_RUN, "end then, as in 90s or 1.5m" },
 	{ "set", "NAME=VALUE", OF_RUN | OF_CHECK, "override a let, a vary, or an option of a statement, as in policy.return=10m" },
-	{ "json", NULL, OF_RUN, "the result as one JSON object; times in ns" },
+	{ "json", NULL, OF_RUN | OF_LINT, "the result as one JSON object (of each map, for lint-map); times in ns" },
 	{ "quiet", NULL, OF_RUN | OF_REPLAY | OF_CHECK, "only the digest, and what is not good" },
 	{ "plant", "FAULT[@TIME]", OF_RUN, "test of the checks: " PLANTS },
 	{ "metrics", NULL, OF_CHECK, "list every metric that an expectation may name" },
@@ -117,7 +119,8 @@ static int unknown_command(const char *word)
 	char guess[60];
 
 	for (int i = 0; i < CLI_COMMANDS; i++) name[i] = commands[i].name;
-	return cli_usage("found '%s', expected run, replay, check, timeline or list.%s", word, guess_of(word, name, CLI_COMMANDS, "", guess));
+	return cli_usage("found '%s', expected run, replay, check, timeline, list or lint-map.%s", word,
+	                 guess_of(word, name, CLI_COMMANDS, "", guess));
 }
 
 /* text: "--seeed=3" */
@@ -270,13 +273,15 @@ static int find_command(struct cli *o, const char *text, uint32_t given)
 static int count_args(const struct cli *o)
 {
 	const char *name = commands[o->command].name;
-	int most = o->command == CLI_LIST ? 0 : o->command == CLI_CHECK ? INT32_MAX : 1;
+	bool many = o->command == CLI_CHECK || o->command == CLI_LINT_MAP;
+	int most = o->command == CLI_LIST ? 0 : many ? INT32_MAX : 1;
 
 	if (o->args > most)
 		return cli_usage("%s: found '%s', expected %s", name, o->arg[most], most == 0 ? "nothing behind it" : "one argument and no more");
 	if (o->args > 0 || most == 0 || o->metrics) return EXIT_FINE;
 	return cli_usage("%s: found nothing behind it, expected %s", name,
 	                 o->command == CLI_RUN || o->command == CLI_CHECK ? "a scenario. derpsim list shows those that ship"
+	                 : o->command == CLI_LINT_MAP                     ? "a DERP map"
 	                                                                  : "a trace, as derpsim run SCENARIO --db FILE writes it");
 }
 
@@ -304,5 +309,5 @@ int cli_parse(int argc, char **argv, struct cli *o)
 		o->args = argc - optind - 1;
 		return count_args(o);
 	}
-	return o->help ? EXIT_FINE : cli_usage("found no command, expected run, replay, check, timeline or list. derpsim --help says more");
+	return o->help ? EXIT_FINE : cli_usage("found no command, expected run, replay, check, timeline, list or lint-map. derpsim --help says more");
 }

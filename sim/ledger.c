@@ -1,5 +1,6 @@
 /* Open packets live in slots that are used again when the packet ends; a number is generation and slot, so that a packet seen
- * after its end is told from one that never was. The head says who sent it to whom under a check sum. Filler is a window of one fixed table, placed by the number: comparing is memcmp. */
+ * after its end is told from one that never was. The head says who sent it to whom under a check sum. Filler is a window of one
+ * fixed table, placed by the number: comparing is memcmp. */
 #include "ledger.h"
 
 #include "../ref/buf.h"

@@ -1,4 +1,4 @@
-/* derpsim: run, replay, check, timeline, list. Which of them, and what becomes of its output; the rest is in cli_*.c. */
+/* derpsim: run, replay, check, timeline, list, lint-map. Which of them, and what becomes of its output; the rest is in cli_*.c. */
 #include "cli.h"
 
 #include <errno.h>
@@ -6,7 +6,8 @@
 #include <string.h>
 
 static int (*const run_command[CLI_COMMANDS])(const struct cli *o) = {
-	[CLI_RUN] = cli_run, [CLI_REPLAY] = cli_replay, [CLI_CHECK] = cli_check, [CLI_TIMELINE] = cli_timeline, [CLI_LIST] = cli_list,
+	[CLI_RUN] = cli_run,           [CLI_REPLAY] = cli_replay, [CLI_CHECK] = cli_check,
+	[CLI_TIMELINE] = cli_timeline, [CLI_LIST] = cli_list,     [CLI_LINT_MAP] = cli_lint_map,
 };
 
 int main(int argc, char **argv)
