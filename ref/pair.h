@@ -125,8 +125,9 @@ struct pair {
 	char wire_meta[96];              /* meta certificate's name that a wire shows as a relay */
 	const struct certificate *chain; /* NULL, or what every server presents instead of a certificate for its name and address */
 	uint32_t chain_n;
-	bool unverified;  /* the host trusts no chain */
-	uint64_t wall_ns; /* at time 0 */
+	bool unverified;    /* the host trusts no chain */
+	uint64_t wall_ns;   /* at time 0 */
+	uint8_t dials_from; /* last byte of the address from which connections are dialled; 0: 7 */
 	uint16_t tls_version;
 	uint8_t seed;
 	struct pair_host host[PAIR_HOSTS];
@@ -516,7 +517,7 @@ static inline void pair_dispatch(struct pair *p, struct pair_item x)
 {
 	struct pair_end *e = &p->stream[x.stream].end[x.side];
 	struct event_accepted accepted = { .listener = x.token, .local = p->stream[x.stream].to, .remote = pair_address(7, 41641) };
-	struct event_dialed dialed = { .local = pair_address(7, 41641), .remote = p->stream[x.stream].to };
+	struct event_dialed dialed = { .local = pair_address(p->dials_from == 0 ? 7 : p->dials_from, 41641), .remote = p->stream[x.stream].to };
 	struct event_answer answer = { .result = ANSWER_FAILED };
 
 	switch (x.kind) {
