@@ -461,6 +461,47 @@ const struct derp_region *derp_map_by_id(const struct derp_map *map, int64_t id)
 	return place < map->regions && map->region[place].id == id ? &map->region[place] : NULL;
 }
 
+static void put_region(struct json_writer *w, const struct derp_region *region, const uint32_t *order)
+{
+	char id[24];
+
+	snprintf(id, sizeof id, "%lld", (long long)region->id);
+	json_name(w, id);
+	json_open(w, '{');
+	put_int(w, "RegionID", region->id);
+	put_text(w, "RegionCode", region->code);
+	put_text(w, "RegionName", region->name);
+	put_flag(w, "Avoid", region->avoid);
+	put_flag(w, "NoMeasureNoHome", region->no_measure_no_home);
+	json_name(w, "Nodes");
+	json_open(w, '[');
+	for (uint32_t i = 0; i < region->nodes; i++) put_node(w, &region->node[order[i]]);
+	json_close(w, ']');
+	json_close(w, '}');
+}
+
+char *derp_map_json(const struct derp_map *map, void (*permute)(void *ctx, const struct derp_region *region, uint32_t *order), void *ctx, size_t *n)
+{
+	uint32_t order[DERPMAP_NODES_MAX];
+	struct json_writer w;
+
+	json_writer_init(&w);
+	json_open(&w, '{');
+	put_flag(&w, "omitDefaultRegions", map->omit_default_regions);
+	json_name(&w, "Regions");
+	json_open(&w, '{');
+	for (uint32_t i = 0; i < map->regions; i++) {
+		const struct derp_region *region = &map->region[i];
+		for (uint32_t k = 0; k < region->nodes; k++) order[k] = k;
+		if (permute != NULL) permute(ctx, region, order);
+		put_region(&w, region, order);
+	}
+	json_close(&w, '}');
+	json_close(&w, '}');
+	*n = w.n;
+	return w.p;
+}
+
 static bool node_equal(const struct derp_node *a, const struct derp_node *b)
 {
 	return strcmp(a->name, b->name) == 0 && strcmp(a->host_name, b->host_name) == 0 && strcmp(a->cert_name, b->cert_name) == 0 &&

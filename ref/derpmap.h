@@ -39,6 +39,10 @@ void derp_region_free(struct derp_region *region);
 /* Writes the region on one line with its nodes in the given order (NULL: as they are); returns the length without NUL, or 0 if it
  * does not fit. For coordinators: the order of nodes is a function of the tailnet (REG-004). */
 size_t derp_region_json(const struct derp_region *region, const uint32_t *order, char *out, size_t cap);
+/* The whole map on one line, to be freed, with the nodes of each region in the order that `permute` makes of order[i] = i (REG-004;
+ * NULL: as they are). Places and HomeParams are left out. */
+char *derp_map_json(const struct derp_map *map, void (*permute)(void *ctx, const struct derp_region *region, uint32_t *order), void *ctx, size_t *n);
+
 /* Do the two say the same in every member that we know (MAP-011)? */
 bool derp_region_equal(const struct derp_region *a, const struct derp_region *b);
 
