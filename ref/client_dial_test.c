@@ -179,16 +179,6 @@ STORY(families_race)
 	ended(p, c, 1, CLIENT_END_REFUSED);
 }
 
-/* MAP-007: a node without DERPPort is dialled at 443. */
-STORY(port_by_default)
-{
-	struct address at = pair_address(50, 443);
-
-	pair_listen(p, at, PAIR_WIRE, -1, TOKEN_NONE, false);
-	pair_client(p, A, "plain=on\nretry=manual\n" REGION(NODE("1a", "a.test", ",\"IPv4\":\"192.0.2.50\",\"IPv6\":\"none\"")));
-	request_is(p, wire_accepted(p, at), "GET /derp HTTP/1.1\r\nHost: a.test\r\n"); /* HTTP-016 */
-}
-
 #define WIRE_NAMED "url=http://named.test/derp\n"
 /* CLI-021, MAP-006: names are asked for each family that has no literal; the answer is dialled at the node's port. */
 STORY(names_asked)
@@ -290,8 +280,7 @@ int main(void)
 		cmocka_unit_test(reconnect),         cmocka_unit_test(connect_timeout),  cmocka_unit_test(backoff_original),
 		cmocka_unit_test(backoff_others),    cmocka_unit_test(region_order),     cmocka_unit_test(region_dial_timeout),
 		cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only), cmocka_unit_test(families_race),
-		cmocka_unit_test(port_by_default),   cmocka_unit_test(names_asked),      cmocka_unit_test(region_changed),
-		cmocka_unit_test(return_after),
+		cmocka_unit_test(names_asked),       cmocka_unit_test(region_changed),   cmocka_unit_test(return_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -528,6 +528,8 @@ static void put_node(struct json_writer *w, const struct derp_node *node)
 	put_int(w, "STUNPort", node->stun_port);
 	put_flag(w, "STUNOnly", node->stun_only);
 	put_int(w, "DERPPort", node->derp_port);
+	put_flag(w, "InsecureForTests", node->insecure_for_tests);
+	put_flag(w, "CanPort80", node->can_port80);
 	json_close(w, '}');
 }
 
@@ -588,3 +590,168 @@ int64_t derp_home(int64_t home_derp, const char *old, size_t n)
 }
 
 int64_t derp_home_patched(int64_t home, int64_t derp_region) { return derp_region != 0 ? derp_region : home; } /* MAP-018 */
+
+static void put_region(struct json_writer *w, const struct derp_region *region, const uint32_t *order)
+{
+	char id[24];
+
+	snprintf(id, sizeof id, "%lld", (long long)region->id);
+	json_name(w, id);
+	json_open(w, '{');
+	put_int(w, "RegionID", region->id);
+	put_text(w, "RegionCode", region->code);
+	put_text(w, "RegionName", region->name);
+	put_flag(w, "Avoid", region->avoid);
+	put_flag(w, "NoMeasureNoHome", region->no_measure_no_home);
+	json_name(w, "Nodes");
+	json_open(w, '[');
+	for (uint32_t i = 0; i < region->nodes; i++) put_node(w, &region->node[order[i]]);
+	json_close(w, ']');
+	json_close(w, '}');
+}
+
+char *derp_map_json(const struct derp_map *map, void (*permute)(void *ctx, const struct derp_region *region, uint32_t *order), void *ctx, size_t *n)
+{
+	uint32_t order[DERPMAP_NODES_MAX];
+	struct json_writer w;
+
+	json_writer_init(&w);
+	json_open(&w, '{');
+	put_flag(&w, "omitDefaultRegions", map->omit_default_regions);
+	json_name(&w, "Regions");
+	json_open(&w, '{');
+	for (uint32_t i = 0; i < map->regions; i++) {
+		const struct derp_region *region = &map->region[i];
+		for (uint32_t k = 0; k < region->nodes; k++) order[k] = k;
+		if (permute != NULL) permute(ctx, region, order);
+		put_region(&w, region, order);
+	}
+	json_close(&w, '}');
+	json_close(&w, '}');
+	*n = w.n;
+	return w.p;
+}
+
+static bool node_equal(const struct derp_node *a, const struct derp_node *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->host_name, b->host_name) == 0 && strcmp(a->cert_name, b->cert_name) == 0 &&
+	       strcmp(a->ipv4, b->ipv4) == 0 && strcmp(a->ipv6, b->ipv6) == 0 && a->region_id == b->region_id && a->stun_port == b->stun_port &&
+	       a->derp_port == b->derp_port && a->stun_only == b->stun_only && a->insecure_for_tests == b->insecure_for_tests &&
+	       a->can_port80 == b->can_port80;
+}
+
+bool derp_region_equal(const struct derp_region *a, const struct derp_region *b)
+{
+	if (a->id != b->id || strcmp(a->code, b->code) != 0 || strcmp(a->name, b->name) != 0 || a->latitude_udeg != b->latitude_udeg ||
+	    a->longitude_udeg != b->longitude_udeg || a->avoid != b->avoid || a->no_measure_no_home != b->no_measure_no_home || a->nodes != b->nodes)
+		return false;
+	for (uint32_t i = 0; i < a->nodes; i++)
+		if (!node_equal(&a->node[i], &b->node[i])) return false;
+	return true;
+}
+
+/* ---- the text of a map ---- */
+
+/* Place of the region id in the index, or where it belongs. */
+static uint32_t span_place(const struct derp_index *index, int64_t id)
+{
+	uint32_t lo = 0, hi = index->regions;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (index->region[mid].id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void span_remove(struct derp_index *index, int64_t id)
+{
+	uint32_t place = span_place(index, id);
+
+	if (place == index->regions || index->region[place].id != id) return;
+	index->regions--;
+	memmove(index->region + place, index->region + place + 1, (index->regions - place) * sizeof *index->region);
+}
+
+static void span_put(struct derp_index *index, struct derp_span span)
+{
+	uint32_t place;
+
+	span_remove(index, span.id);
+	place = span_place(index, span.id);
+	MEM_ROOM(index->region, index->regions, index->cap);
+	memmove(index->region + place + 1, index->region + place, (index->regions - place) * sizeof span);
+	index->region[place] = span;
+	index->regions++;
+}
+
+/* The value at hand, passed over; n = 0: it is null. */
+static struct derp_span span_of(struct json_reader *r, int64_t id)
+{
+	bool null = json_peek(r) == JSON_NULL;
+	uint32_t at = (uint32_t)(r->p - r->start);
+
+	json_skip(r);
+	return (struct derp_span){ .id = id, .at = at, .n = null ? 0 : (uint32_t)(r->p - r->start) - at };
+}
+
+static void index_regions(struct parse *p, struct derp_index *out)
+{
+	const uint8_t *name;
+	size_t n;
+	int64_t id = 0;
+
+	if (is_null(p)) return;
+	out->keeps_regions = false;
+	EACH_MEMBER(p, name, n)
+	{
+		bool key = region_key(p, name, n, &id);
+		struct derp_span span = span_of(&p->r, id);
+		assert(key); /* it has been read before */
+		(void)key;
+		if (span.n != 0)
+			span_put(out, span);
+		else
+			span_remove(out, id);
+	}
+}
+
+bool derp_map_index(const char *json, size_t n, struct derp_index *out, char error[DERPMAP_ERROR_SIZE])
+{
+	struct derp_map *map = derp_map_parse(json, n, error);
+	struct parse p = { .error = error, .path = "$" };
+	const uint8_t *name;
+	size_t name_n;
+
+	*out = (struct derp_index){ .keeps_regions = true };
+	if (map == NULL) return false;
+	derp_map_free(map);
+	json_init(&p.r, json, n);
+	EACH_MEMBER(&p, name, name_n)
+	{
+		if (json_name_is(name, name_n, "Regions"))
+			index_regions(&p, out);
+		else if (json_name_is(name, name_n, "HomeParams"))
+			out->home_params = span_of(&p.r, 0);
+		else
+			json_skip(&p.r);
+	}
+	assert(!p.r.bad);
+	return true;
+}
+
+void derp_index_free(struct derp_index *index)
+{
+	free(index->region);
+	*index = (struct derp_index){ 0 };
+}
+
+const struct derp_span *derp_index_find(const struct derp_index *index, int64_t id)
+{
+	uint32_t place = span_place(index, id);
+
+	return place < index->regions && index->region[place].id == id ? &index->region[place] : NULL;
+}

@@ -51,6 +51,29 @@ void derp_region_free(struct derp_region *region);
 /* Writes the region on one line with its nodes in the given order (NULL: as they are); returns the length without NUL, or 0 if it
  * does not fit. For coordinators: the order of nodes is a function of the tailnet (REG-004). */
 size_t derp_region_json(const struct derp_region *region, const uint32_t *order, char *out, size_t cap);
+/* The whole map on one line, to be freed, with the nodes of each region in the order that `permute` makes of order[i] = i (REG-004;
+ * NULL: as they are). Places and HomeParams are left out. */
+char *derp_map_json(const struct derp_map *map, void (*permute)(void *ctx, const struct derp_region *region, uint32_t *order), void *ctx, size_t *n);
+
+/* Do the two say the same in every member that we know (MAP-011)? */
+bool derp_region_equal(const struct derp_region *a, const struct derp_region *b);
+
+/* Where things stand in the text of a map, for who keeps the text (shared with many) instead of what it says. Nulls and earlier
+ * duplicates are left out. */
+struct derp_span {
+	int64_t id;
+	uint32_t at, n; /* bytes of the region's object */
+};
+struct derp_index {
+	struct derp_span *region; /* ascending by id */
+	uint32_t regions, cap;
+	bool keeps_regions;           /* Regions is null or absent: an update that leaves them as they are (MAP-012) */
+	struct derp_span home_params; /* n = 0: none; id = 0 */
+};
+/* False: as derp_map_parse. `out` is to be given to derp_index_free in any case. */
+bool derp_map_index(const char *json, size_t n, struct derp_index *out, char error[DERPMAP_ERROR_SIZE]);
+void derp_index_free(struct derp_index *index);
+const struct derp_span *derp_index_find(const struct derp_index *index, int64_t id); /* NULL: no such region */
 const struct derp_region *derp_map_by_code(const struct derp_map *map, const char *code);
 const struct derp_region *derp_map_by_id(const struct derp_map *map, int64_t id);
 int64_t derp_map_score(const struct derp_map *map, int64_t id); /* 0: none */

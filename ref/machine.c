@@ -23,7 +23,8 @@ const char *close_cause_name(enum close_cause cause)
 
 const char *command_verb_name(enum command_verb verb)
 {
-	static const char *const name[COMMAND_VERBS] = { "send", "forward", "ping", "home", "watch", "close-peer", "region", "connect", "leave" };
+	static const char *const name[COMMAND_VERBS] = { "send",  "forward",   "ping", "home", "watch",   "close-peer", "region", "connect",
+		                                         "leave", "prefer-v6", "map",  "peer", "network", "rebind",     "key" };
 	return NAME_OF(name, verb);
 }
 
@@ -35,9 +36,17 @@ const char *action_kind_name(enum action_kind kind)
 
 const char *deliver_kind_name(enum deliver_kind what)
 {
-	static const char *const name[DELIVER_KINDS] = { "connected", "ready",     "disconnected", "packet",     "peer-gone", "peer-present", "ping",
-		                                         "pong",      "keepalive", "health",       "restarting", "dropped",   "stopped" };
+	static const char *const name[DELIVER_KINDS] = { "connected",    "ready",   "disconnected", "packet",    "peer-gone",
+		                                         "peer-present", "ping",    "pong",         "keepalive", "health",
+		                                         "restarting",   "dropped", "stopped",      "pinged",    "refused",
+		                                         "lost",         "home",    "check",        "closed",    "warning" };
 	return NAME_OF(name, what);
+}
+
+const char *refusal_name(enum refusal refusal)
+{
+	static const char *const name[REFUSALS] = { "not-connected", "limit", "left", "region", "route", "network", "text" };
+	return NAME_OF(name, refusal);
 }
 
 const char *note_kind_name(enum note_kind kind)

@@ -99,19 +99,28 @@ struct event_dialed {
 	struct address local, remote;
 };
 
+/* A name for which a certificate is valid, of its subject alternative names. */
+struct certificate_name {
+	const char *p;
+	size_t n;
+	bool ip; /* an iPAddress entry, written as a literal; else a dNSName entry as it stands, wildcards included */
+};
+
 /* One certificate of the peer's chain, as presented. Strings are not terminated and hold what the peer sent. */
 struct certificate {
 	const char *common_name;
 	size_t common_name_n;
 	uint64_t serial; /* UINT64_MAX: does not fit */
 	uint8_t sha256[32];
-	uint64_t not_before_s, not_after_s;
+	uint64_t not_before_s, not_after_s; /* Unix time */
+	const struct certificate_name *names;
+	uint32_t names_n;
 };
 
 struct event_secured {
 	uint16_t version; /* 0x0303, 0x0304 */
 	bool resumed;
-	bool verified; /* the chain's verdict under the trust that START_TLS asked for */
+	bool verified; /* the chain's verdict: it leads to a root that the host trusts, now. The machine judges its names (MAP-008) */
 	const struct certificate *chain;
 	uint32_t chain_n;
 };
@@ -160,15 +169,21 @@ struct event_answer {
 
 /* What an owner asks of a machine. Which verbs a machine knows, and which fields they use, is said in its header. */
 enum command_verb {
-	COMMAND_SEND,       /* client: packet p,n to dst */
+	COMMAND_SEND,       /* client: packet p,n to dst; station: region = home of dst, 0 = what COMMAND_PEER said */
 	COMMAND_FORWARD,    /* client with mesh key: packet p,n from src to dst (MSH-016) */
-	COMMAND_PING,       /* client: Ping with the 8 bytes at p */
-	COMMAND_HOME,       /* client: flag = this region is home (CLI-025) */
+	COMMAND_PING,       /* client: Ping with the 8 bytes at p; p = NULL: with 8 random ones, DELIVER_PINGED tells how it went (CLI-011) */
+	COMMAND_HOME,       /* client: flag = this region is home (CLI-025); station: home is region, 0 = homeless (CLI-037, HOM-019) */
 	COMMAND_WATCH,      /* client with mesh key: WatchConns, now and after every login */
 	COMMAND_CLOSE_PEER, /* client with mesh key: ClosePeer dst; relay: close all local connections of dst (MSH-033) */
 	COMMAND_REGION,     /* client: p,n is a new configuration text of the region (CLI-017) */
 	COMMAND_CONNECT,    /* client: connect if not connected, and stay so by the policy of its configuration */
-	COMMAND_LEAVE,      /* client: close with FIN and stay away (CLI-026); relay: close everything and stop (SRV-036) */
+	COMMAND_LEAVE,      /* client, station: close with FIN and stay away (CLI-026), flag = with RST; relay: close everything and stop (SRV-036) */
+	COMMAND_PREFER_V6,  /* client, station: flag = IPv6 is preferred (CLI-020) */
+	COMMAND_MAP,        /* station: p,n is a DERP map, n = 0: there is none (CLI-038) */
+	COMMAND_PEER,       /* station: dst is at home in region, 0 = unknown (MAP-018) */
+	COMMAND_NETWORK,    /* station: flag = the network is up (CLI-039) */
+	COMMAND_REBIND,     /* station: the local network changed; p,n is struct address[], the local addresses that are left (CLI-039) */
+	COMMAND_KEY,        /* station: p,n is a new private key (CLI-039) */
 	COMMAND_VERBS
 };
 
@@ -179,6 +194,8 @@ struct event_command {
 	const uint8_t *dst, *src; /* 32-byte keys */
 	const uint8_t *p;
 	uint32_t n;
+	uint64_t region;
+	uint64_t patience_ns; /* PING without data: how long to wait, 0 or more than 5 s = 5 s */
 };
 
 struct event {
@@ -230,8 +247,8 @@ enum ask_kind { ASK_NAME4, ASK_NAME6, ASK_URL, ASK_MAP };
 
 struct action_tls {
 	bool server;
-	bool insecure;           /* client: accept any chain */
-	const char *server_name; /* client: SNI and the name to verify; server: NULL. Lives in the machine until SECURED or CLOSED */
+	bool insecure;           /* client: go on whatever the chain's verdict is: the machine has another way to judge (MAP-009), or none */
+	const char *server_name; /* client: SNI, NULL = none (HTTP-024); server: NULL. Lives in the machine until SECURED or CLOSED */
 	const char *meta_name;   /* server: common name of the meta certificate to append (HTTP-011), NULL = none. Lives as above */
 };
 
@@ -247,13 +264,34 @@ enum deliver_kind {
 	DELIVER_KEEPALIVE,
 	DELIVER_HEALTH,     /* client: span = text */
 	DELIVER_RESTARTING, /* client: a = wait ms, b = try-for ms */
-	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason */
+	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason;
+	                     * write_error: longer than 65,536 bytes (CLI-001) */
 	DELIVER_STOPPED,    /* the machine is done for good. a = machine's reason */
+	DELIVER_PINGED,     /* client: the end of a COMMAND_PING without data. a = 1: answered, 0: not; b = ns that it took */
+	DELIVER_REFUSED,    /* client, station: a command that was not carried out. a = enum refusal, b = enum command_verb, key = dst, span = p,n */
+	DELIVER_LOST,       /* client: before DISCONNECTED: a = bytes of what was sent that the transport had not taken (CLI-023) */
+	DELIVER_HOME,       /* station: home is region now, 0 = none: to be told to control (HOM-020) */
+	DELIVER_CHECK,      /* station: a network check is due (HOM-001). a = enum station_check */
+	DELIVER_CLOSED,     /* station: it closed the connection to region. a = enum station_close */
+	DELIVER_WARNING,    /* station: a = 1: nothing was heard from home, which is region, for 2 min 5 s (CLI-041); 0: that is over */
 	DELIVER_KINDS
+};
+
+/* Why a command was not carried out: what the original swallows or returns as an error. */
+enum refusal {
+	REFUSED_NOT_CONNECTED, /* CLOSE_PEER: the attempt to connect for it failed (CLI-013) */
+	REFUSED_LIMIT,         /* one more than a limit allows */
+	REFUSED_LEFT,          /* behind COMMAND_LEAVE (CLI-026) */
+	REFUSED_REGION,        /* not in the map, or over 65,535 (CLI-043), or it cannot be used as it stands there */
+	REFUSED_ROUTE,         /* neither the home of the peer is known nor where it was heard (CLI-030) */
+	REFUSED_NETWORK,       /* the network is down (CLI-039) */
+	REFUSED_TEXT,          /* a map that cannot be read; span = why */
+	REFUSALS
 };
 
 struct action_deliver {
 	enum deliver_kind what;
+	uint32_t region;    /* station: which of its connections; 0 of a client that is nobody's child */
 	const uint8_t *key; /* 32 bytes, lifetime as event bytes or the machine's state */
 	const struct address *address;
 	uint64_t a, b;
@@ -350,6 +388,7 @@ struct action *actions_deliver(struct actions *up, enum deliver_kind what, uint6
 static inline const uint8_t *action_head(const struct actions *a, const struct action *x) { return a->arena + x->head_at; }
 const char *action_kind_name(enum action_kind kind);
 const char *deliver_kind_name(enum deliver_kind what);
+const char *refusal_name(enum refusal refusal);
 
 /* ---- machines ---- */
 

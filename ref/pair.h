@@ -40,6 +40,7 @@ struct pair_buf {
 struct pair_heard {
 	enum deliver_kind what;
 	uint64_t now, token, a, b;
+	uint32_t region;
 	bool has_key;
 	uint8_t key[KEY_SIZE];
 	uint8_t *p;
@@ -121,7 +122,12 @@ struct pair {
 	size_t chunk; /* BYTES of at most so many bytes; 0: whole */
 	bool log;
 	bool strip_meta;
-	char wire_meta[96]; /* meta certificate's name that a wire shows as a relay */
+	char wire_meta[96];              /* meta certificate's name that a wire shows as a relay */
+	const struct certificate *chain; /* NULL, or what every server presents instead of a certificate for its name and address */
+	uint32_t chain_n;
+	bool unverified;    /* the host trusts no chain */
+	uint64_t wall_ns;   /* at time 0 */
+	uint8_t dials_from; /* last byte of the address from which connections are dialled; 0: 7 */
 	uint16_t tls_version;
 	uint8_t seed;
 	struct pair_host host[PAIR_HOSTS];
@@ -222,6 +228,7 @@ static inline void pair_hear(struct pair *p, struct pair_host *h)
 			                  .token = x->token,
 			                  .a = x->deliver.a,
 			                  .b = x->deliver.b,
+			                  .region = x->deliver.region,
 			                  .has_key = x->deliver.key != NULL,
 			                  .n = x->span.n };
 		if (y->has_key) memcpy(y->key, x->deliver.key, KEY_SIZE);
@@ -472,19 +479,33 @@ static inline void pair_closed(struct pair *p, const struct pair_item *x)
 	}
 }
 
+/* The literal without the port, which a certificate has not. */
+static inline size_t pair_ip_text(const struct address *a, char out[ADDRESS_TEXT])
+{
+	size_t n = (size_t)(strrchr(address_text(a, out), ':') - out);
+
+	if (*out != '[') return n;
+	memmove(out, out + 1, n - 2);
+	return n - 2;
+}
+
 static inline void pair_secured(struct pair *p, int s, int side)
 {
 	struct pair_end *e = &p->stream[s].end[side], *peer = pair_peer(p, s, side);
 	const char *meta = peer->host < 0 ? p->wire_meta : peer->meta;
-	struct certificate chain[2] = { { .common_name = "relay.test", .common_name_n = 10, .serial = 77 } };
-	struct event_secured secured = { .version = p->tls_version, .verified = true, .chain = chain, .chain_n = 1 };
+	char ip[ADDRESS_TEXT];
+	struct certificate_name names[2] = { { .p = e->server_name, .n = strlen(e->server_name) }, { .p = ip, .ip = true } };
+	struct certificate chain[2] = { { .common_name = "relay.test", .common_name_n = 10, .serial = 77, .names = names, .names_n = 2 } };
+	struct event_secured secured = { .version = p->tls_version, .verified = !p->unverified, .chain = chain, .chain_n = 1 };
 
 	if (!e->open || e->secured) return;
 	e->secured = true;
+	names[1].n = pair_ip_text(&p->stream[s].to, ip);
 	if (side == 0 && !p->strip_meta && meta[0] != 0) {
 		chain[1] = (struct certificate){ .common_name = meta, .common_name_n = strlen(meta), .serial = FRAME_PROTOCOL_VERSION };
 		secured.chain_n = 2;
 	}
+	if (p->chain != NULL) secured.chain = p->chain, secured.chain_n = p->chain_n;
 	pair_step(p, e->host, &(struct event){ .kind = EVENT_SECURED, .now = p->now, .token = e->token, .secured = &secured });
 }
 
@@ -497,7 +518,7 @@ static inline void pair_dispatch(struct pair *p, struct pair_item x)
 {
 	struct pair_end *e = &p->stream[x.stream].end[x.side];
 	struct event_accepted accepted = { .listener = x.token, .local = p->stream[x.stream].to, .remote = pair_address(7, 41641) };
-	struct event_dialed dialed = { .local = pair_address(7, 41641), .remote = p->stream[x.stream].to };
+	struct event_dialed dialed = { .local = pair_address(p->dials_from == 0 ? 7 : p->dials_from, 41641), .remote = p->stream[x.stream].to };
 	struct event_answer answer = { .result = ANSWER_FAILED };
 
 	if (p->nameless) accepted.remote = (struct address){ 0 };
@@ -610,6 +631,7 @@ static inline void pair_start(struct pair *p, int host, const char *config, cons
 	size_t n = strlen(config);
 	char *text = mem_alloc(n);
 	struct event_start start = { .seed = { p->seed, (uint8_t)(host + 1) },
+		                     .wall_ns = p->wall_ns + p->now,
 		                     .slot_first = 1,
 		                     .slot_count = PAIR_CHILD_SLOTS,
 		                     .turn_max = PAIR_TURN,

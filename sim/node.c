@@ -1,6 +1,7 @@
 /* A host at work: what is ready goes into its machine, one event after the other as its CPU allows; what the machine wants goes out. */
 #include "engine.h"
 
+#include "../ref/address.h"
 #include "../ref/buf.h"
 #include "../ref/key.h"
 
@@ -432,13 +433,16 @@ static void run_dialed(struct sim *sim, uint32_t host, uint32_t conn)
 static void run_secured(struct sim *sim, uint32_t host, uint32_t conn, uint32_t side)
 {
 	struct conn *c = &sim->conn[conn];
-	struct certificate chain[2] = { { .serial = 1 }, { .serial = 2 } };
+	char ip[ADDRESS_TEXT];
+	struct certificate_name names[2] = { { .p = c->server_name }, { .p = ip, .ip = true } }; /* good for whatever was asked for */
+	struct certificate chain[2] = { { .serial = 1, .names = names, .names_n = 2, .not_after_s = UINT64_MAX }, { .serial = 2 } };
 	struct event_secured secured = { .version = 0x0304, .verified = true };
 	struct event e = { .kind = EVENT_SECURED, .token = c->token[side], .secured = &secured };
 
 	if (side == 0) {
 		chain[0].common_name = c->server_name;
-		chain[0].common_name_n = c->server_name == NULL ? 0 : strlen(c->server_name);
+		chain[0].common_name_n = names[0].n = c->server_name == NULL ? 0 : strlen(c->server_name);
+		names[1].n = (size_t)(strrchr(address_text(&c->to, ip), ':') - ip); /* all addresses here are IPv4 */
 		chain[1].common_name = c->meta_name;
 		chain[1].common_name_n = c->meta_name == NULL ? 0 : strlen(c->meta_name);
 		secured.chain = chain;
