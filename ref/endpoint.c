@@ -111,7 +111,7 @@ static bool value_of(const char *p, const char *end, char out[ENDPOINT_VALUE_MAX
 bool endpoint_query(const struct http_head *head, const char *name, char out[ENDPOINT_VALUE_MAX])
 {
 	struct http_text query = split(head->target).query;
-	const char *p = query.p, *end = p + query.n;
+	const char *p = query.n == 0 ? "" : query.p, *end = p + query.n;
 	size_t name_n = strlen(name);
 
 	while (p < end) {
