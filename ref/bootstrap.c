@@ -13,8 +13,8 @@
 
 static bool complain(char error[200], const char *p, size_t n)
 {
-	snprintf(error, 200, "found '%.*s', expected at most %d different names, unpublished ones with /PERCENT behind or not", (int)(n < 60 ? n : 60),
-	         p, BOOTSTRAP_NAMES_MAX);
+	snprintf(error, 200, "found '%.*s', expected at most %d different names, unpublished ones with /PERCENT behind or not",
+	         (int)(n < 60 ? n : 60), p, BOOTSTRAP_NAMES_MAX);
 	return false;
 }
 
@@ -121,7 +121,8 @@ static void put_name(struct reply *r, const struct bootstrap_name *name, bool fi
 	char text[ADDRESS_TEXT];
 
 	reply_format(r, "%s\n\t\"%s\": [", first ? "" : ",", name->name);
-	for (uint32_t i = 0; i < addresses(name); i++) reply_format(r, "%s\n\t\t\"%s\"", i == 0 ? "" : ",", address_ip_text(address_at(name, i), text));
+	for (uint32_t i = 0; i < addresses(name); i++)
+		reply_format(r, "%s\n\t\t\"%s\"", i == 0 ? "" : ",", address_ip_text(address_at(name, i), text));
 	reply_format(r, "\n\t]");
 }
 

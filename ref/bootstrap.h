@@ -39,8 +39,7 @@ struct bootstrap {
 };
 
 /* Reads the two comma-separated lists, of which the second may say NAME/PERCENT; all zero before. False: `error` says why. */
-bool bootstrap_init(struct bootstrap *b, const char *published, size_t published_n, const char *unpublished, size_t unpublished_n,
-                    char error[200]);
+bool bootstrap_init(struct bootstrap *b, const char *published, size_t published_n, const char *unpublished, size_t unpublished_n, char error[200]);
 void bootstrap_free(struct bootstrap *b);
 /* What a name resolves to now; family 0: IPv4, 1: IPv6. More than the limit are left out. */
 void bootstrap_resolved(struct bootstrap *b, uint32_t name, uint32_t family, const struct address *v, uint32_t n);

@@ -113,10 +113,12 @@ static void rounds(void **state)
 	bootstrap_resolved(&b, 1, 0, v, 1);
 	bootstrap_resolved(&b, 0, 1, &v6, 1);
 	bootstrap_finish(&b, &rng);
-	assert_string_equal(ask(&b, NULL, "127.0.0.1"), "{\n\t\"a.example\": [\n\t\t\"2001:db8::1\"\n\t],\n\t\"b.example\": [\n\t\t\"192.0.2.1\"\n\t]\n}");
+	assert_string_equal(ask(&b, NULL, "127.0.0.1"),
+	                    "{\n\t\"a.example\": [\n\t\t\"2001:db8::1\"\n\t],\n\t\"b.example\": [\n\t\t\"192.0.2.1\"\n\t]\n}");
 	bootstrap_resolved(&b, 1, 0, v + 1, 1);
 	bootstrap_finish(&b, &rng);
-	assert_string_equal(ask(&b, NULL, "127.0.0.1"), "{\n\t\"a.example\": [\n\t\t\"2001:db8::1\"\n\t],\n\t\"b.example\": [\n\t\t\"192.0.2.2\"\n\t]\n}");
+	assert_string_equal(ask(&b, NULL, "127.0.0.1"),
+	                    "{\n\t\"a.example\": [\n\t\t\"2001:db8::1\"\n\t],\n\t\"b.example\": [\n\t\t\"192.0.2.2\"\n\t]\n}");
 	bootstrap_free(&b);
 }
 

@@ -310,6 +310,13 @@ static bool host_is_legal(const struct http_head *head)
 	return hosts == 1;
 }
 
+/* An error after which the connection ends, as it does where the original answers before it looks at paths. */
+static void refuse(struct reply *reply, uint32_t status, const char *line)
+{
+	reply_error(reply, status, line);
+	reply->with |= REPLY_SAY_CLOSE;
+}
+
 /* A request that needs no path: refused, or for the server as a whole. */
 static bool by_head(const struct endpoint_call *call, struct reply *reply)
 {
@@ -317,9 +324,9 @@ static bool by_head(const struct endpoint_call *call, struct reply *reply)
 	bool connect = http_text_is(head->method, "CONNECT");
 
 	if (!host_is_legal(head))
-		reply_error(reply, 400, "400 Bad Request: one Host header, please");
+		refuse(reply, 400, "400 Bad Request: one Host header, please");
 	else if (head->target.n > ENDPOINT_TARGET_MAX)
-		reply_error(reply, 414, "the request target is too long");
+		refuse(reply, 414, "the request target is too long");
 	else if (connect && call->tls) /* HTTP-045 */
 		reply_error(reply, 403, "CONNECT not enabled");
 	else if (connect && head->target.p[0] != '/')
@@ -342,7 +349,7 @@ enum endpoint endpoint_route(const struct endpoint_site *site, const struct endp
 	if (by_head(call, reply)) return ENDPOINT_REPLY;
 	target = split(local_form(head->target));
 	if (target.path.n == 0 || target.path.p[0] != '/' || !resolve(target.path, resolved)) {
-		reply_error(reply, 400, "400 Bad Request");
+		refuse(reply, 400, "400 Bad Request");
 		return ENDPOINT_REPLY;
 	}
 	n = clean(target.path, path);

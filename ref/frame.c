@@ -165,6 +165,13 @@ static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p,
 	return FRAME_READY;
 }
 
+void frame_reader_header(const struct frame_reader *r, struct frame *out)
+{
+	assert(r->announced);
+	*out = (struct frame){ .type = r->head[0], .n = get_u32(r->head + 1) };
+	out->verdict = frame_verdict(r->role, out->type, out->n);
+}
+
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out)
 {
 	for (;;) {
@@ -173,12 +180,12 @@ enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *
 			r->gather = NULL;
 		}
 		if (r->head_n < FRAME_HEADER && !read_header(r, p, n)) return FRAME_MORE;
-		*out = (struct frame){ .type = r->head[0], .n = get_u32(r->head + 1) };
-		out->verdict = frame_verdict(r->role, out->type, out->n);
 		if (!r->announced) {
 			r->announced = true;
+			frame_reader_header(r, out);
 			return FRAME_HEADER_READ;
 		}
+		frame_reader_header(r, out);
 		assert(out->verdict != FRAME_BAD);
 		if (out->verdict == FRAME_TAKE) return take_payload(r, p, n, out);
 		if (skip_payload(r, p, n, out->n) == FRAME_MORE && r->head_n != 0) return FRAME_MORE;

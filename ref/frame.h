@@ -122,6 +122,8 @@ void frame_reader_role(struct frame_reader *r, enum frame_role role);
  * FRAME_READY; a skipped one is not seen again; after a BAD one the reader must not be called again. The payload handed out is
  * valid until the next call. */
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out);
+/* The header that was handed out last, again; its payload has not been read. */
+void frame_reader_header(const struct frame_reader *r, struct frame *out);
 /* Is the stream between two frames, or inside a header? Ends there are quiet (FRM-016). */
 bool frame_reader_at_boundary(const struct frame_reader *r);
 /* The gathered part of the frame under way; *n is 0 if there is none. */

@@ -23,7 +23,8 @@ const char *close_cause_name(enum close_cause cause)
 
 const char *command_verb_name(enum command_verb verb)
 {
-	static const char *const name[COMMAND_VERBS] = { "send", "forward", "ping", "home", "watch", "close-peer", "region", "connect", "leave" };
+	static const char *const name[COMMAND_VERBS] = { "send",       "forward", "ping",    "home",  "watch",
+		                                         "close-peer", "region",  "connect", "leave", "rates" };
 	return NAME_OF(name, verb);
 }
 
@@ -42,8 +43,9 @@ const char *deliver_kind_name(enum deliver_kind what)
 
 const char *note_kind_name(enum note_kind kind)
 {
-	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready",      "leave",         "drop", "forward",
-		                                      "watcher",  "mesh",  "forwarder",    "queue-full", "write-timeout", "cut",  "state" };
+	static const char *const name[NOTE_KINDS] = { "accepted",   "login",         "login-failed", "ready", "leave",
+		                                      "drop",       "forward",       "watcher",      "mesh",  "forwarder",
+		                                      "queue-full", "write-timeout", "cut",          "state", "rates" };
 	return NAME_OF(name, kind);
 }
 

@@ -74,6 +74,7 @@ struct socket_info {
 	uint64_t token;
 	struct address local;
 	bool tls;      /* listener: the machine answers ACCEPTED with START_TLS */
+	bool helper;   /* listener: the plain HTTP port beside a TLS one (HTTP-044) */
 	bool datagram; /* UDP socket */
 };
 
@@ -169,6 +170,7 @@ enum command_verb {
 	COMMAND_REGION,     /* client: p,n is a new configuration text of the region (CLI-017) */
 	COMMAND_CONNECT,    /* client: connect if not connected, and stay so by the policy of its configuration */
 	COMMAND_LEAVE,      /* client: close with FIN and stay away (CLI-026); relay: close everything and stop (SRV-036) */
+	COMMAND_RATES,      /* relay: p,n is a rate file (RAT-001), put into force as on SIGHUP (RAT-006) */
 	COMMAND_VERBS
 };
 
@@ -226,6 +228,7 @@ struct span {
 	uint32_t n;
 };
 
+/* ASK_URL: a POST of the body to the URL, as RAT-014 says; redirects are followed, and the last answer is the one told (RAT-015). */
 enum ask_kind { ASK_NAME4, ASK_NAME6, ASK_URL, ASK_MAP };
 
 struct action_tls {
@@ -372,6 +375,7 @@ enum note_kind {
 	NOTE_WRITE_TIMEOUT,
 	NOTE_CUT,   /* relay, client: p,n will never be whole frames: the connection ended inside a frame, or they came behind its end */
 	NOTE_STATE, /* client: a = new enum client_state, b = old */
+	NOTE_RATES, /* relay: receive limits: a = bytes a second, b = burst in force; text = why the ones given are not, or NULL */
 	NOTE_KINDS
 };
 

@@ -122,13 +122,13 @@ struct packet *reply_write(const struct reply *r, bool head_only, bool close, ui
 	struct reply out = { 0 };
 	char date[REPLY_DATE];
 	struct packet *packet;
-	bool chunked = (r->with & REPLY_CHUNKED) != 0;
+	bool chunked = (r->with & REPLY_CHUNKED) != 0, endless = (r->with & (REPLY_CHUNKED | REPLY_UNTIL_CLOSE)) != 0;
 
 	reply_format(&out, "HTTP/1.1 %u %s\r\n", r->status, http_status_text(r->status));
 	put_fields(&out, r);
 	reply_format(&out, "Date: %s\r\n", reply_date(wall_s, date));
-	if (r->status != 204 && !chunked && (r->n != 0 || !head_only)) reply_format(&out, "Content-Length: %zu\r\n", r->n);
-	if (r->type != NULL && (r->with & REPLY_TYPE_GUESSED) && (r->n != 0 || chunked)) reply_format(&out, "Content-Type: %s\r\n", r->type);
+	if (r->status != 204 && !endless && (r->n != 0 || !head_only)) reply_format(&out, "Content-Length: %zu\r\n", r->n);
+	if (r->type != NULL && (r->with & REPLY_TYPE_GUESSED) && (r->n != 0 || endless)) reply_format(&out, "Content-Type: %s\r\n", r->type);
 	if (close && !(r->with & REPLY_SAY_CLOSE)) reply_format(&out, "Connection: close\r\n");
 	if (chunked) reply_format(&out, "Transfer-Encoding: chunked\r\n");
 	reply_format(&out, "\r\n");

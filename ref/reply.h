@@ -15,7 +15,8 @@ enum {
 	REPLY_BROWSER = 8,       /* the hardening headers (HTTP-040) */
 	REPLY_NO_SNIFF = 16,     /* X-Content-Type-Options alone: error texts */
 	REPLY_TYPE_GUESSED = 32, /* Content-Type stands behind the date, and only beside a body */
-	REPLY_CHUNKED = 64       /* the body follows in chunks, for as long as it likes */
+	REPLY_CHUNKED = 64,      /* the body follows in chunks, for as long as it likes */
+	REPLY_UNTIL_CLOSE = 128  /* the body follows, and ends with the connection */
 };
 
 struct reply {
