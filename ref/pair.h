@@ -294,7 +294,8 @@ static inline void pair_flush(struct pair *p, int s, int side)
 		if (peer->host >= 0) pair_enqueue(p, (struct pair_item){ .kind = EVENT_BYTES, .stream = s, .side = !side });
 	}
 	if (e->host >= 0 && e->open &&
-	    ((e->moved != 0 && e->unacked > PAIR_LOW_WATER) || (e->held.n != 0) != (e->left_told != 0) || e->held.n < e->left_told)) {
+	    ((e->moved != 0 && (e->unacked > PAIR_LOW_WATER || e->left_told != 0)) || (e->held.n != 0) != (e->left_told != 0) ||
+	     e->held.n < e->left_told)) {
 		pair_enqueue(p, (struct pair_item){
 					.kind = EVENT_DRAINED, .stream = s, .side = side, .n = e->moved, .left = e->held.n, .token = e->token });
 		e->unacked -= e->moved;

@@ -94,13 +94,12 @@ static void ask_next(struct relay *r, struct actions *out)
 void admission_begin(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info, const struct key *shared,
                      struct actions *out)
 {
-	session_pause(s, PAUSE_ADMISSION, now + r->config.admit_timeout, out);
 	s->phase_deadline = TIME_NEVER; /* it was for reading ClientInfo (HSK-017) */
+	session_pause(r, s, PAUSE_ADMISSION, now + r->config.admit_timeout, out);
 	s->wait->info = *info;
 	s->wait->shared = *shared;
 	memcpy(s->wait->client.b, key, KEY_SIZE);
 	ask_admission(r, s, out);
-	session_timer_arm(r, s);
 }
 
 /* HSK-020 or RAT-019. */

@@ -191,7 +191,7 @@ bool http_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t 
 		}
 	}
 	if (!outbox_open(&s->out, session_limits(r, s))) {
-		session_pause(s, PAUSE_ANSWERS, TIME_NEVER, out);
+		session_pause(r, s, PAUSE_ANSWERS, TIME_NEVER, out);
 		return false;
 	}
 	return head_bytes(r, s, now, p, n, out);

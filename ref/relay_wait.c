@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-void session_pause(struct session *s, enum session_pause why, uint64_t until, struct actions *out)
+void session_pause(struct relay *r, struct session *s, enum session_pause why, uint64_t until, struct actions *out)
 {
 	assert(s->wait == NULL && s->phase != SESSION_CLOSING);
 	s->wait = mem_zero(1, sizeof *s->wait);
@@ -14,6 +14,7 @@ void session_pause(struct session *s, enum session_pause why, uint64_t until, st
 	s->wait->until = until;
 	s->wait->ask = SLOT_NONE;
 	actions_read(out, s->token, 0);
+	session_timer_arm(r, s);
 }
 
 void session_keep(struct session *s, struct packet *feed, const uint8_t *p, size_t n)
@@ -43,7 +44,7 @@ uint64_t session_wait_memory(const struct session *s)
 void session_resume(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	struct packet *feed = s->wait->hold;
-	const uint8_t *p = feed == NULL ? NULL : feed->bytes + s->wait->at;
+	const uint8_t *p = feed == NULL ? (const uint8_t *)"" : feed->bytes + s->wait->at;
 	size_t n = feed == NULL ? 0 : feed->n - s->wait->at;
 
 	s->wait->hold = NULL;
@@ -75,7 +76,7 @@ bool session_rate_wait(struct relay *r, struct session *s, uint64_t now, uint32_
 	wait = limit_take(&r->rates, &s->rate->bucket, now, n < LIMIT_RECEIVE_MIN ? n : LIMIT_RECEIVE_MIN); /* RAT-004 */
 	if (wait == 0) return false;
 	r->count.rate_limit_per_client_waited++; /* RAT-008 */
-	session_pause(s, PAUSE_RATE, now + wait, out);
+	session_pause(r, s, PAUSE_RATE, now + wait, out);
 	return true;
 }
 

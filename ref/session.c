@@ -114,7 +114,10 @@ static bool accept_allowed(struct relay *r, struct session *s, uint64_t now, str
 	}
 	r->count.tls_rejected++;
 	session_close(r, s, now, "too many connections a second", true, out);
-	if (relay_is_derper(r)) r->leaving = true;
+	if (relay_is_derper(r)) {
+		r->leaving = true;
+		links_leave(r, now, out);
+	}
 	return false;
 }
 
@@ -359,14 +362,14 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 		if (now >= s->phase_deadline) session_close(r, s, now, "linger", true, out);
 		return;
 	}
-	if (now >= s->phase_deadline) { /* HSK-017, HTTP-022 */
-		login_failed(r, s, now, s->phase == SESSION_LOGIN ? "login timeout" : "http timeout", out);
-		return;
-	}
-	if (now >= outbox_deadline(&s->out, session_limits(r, s))) { /* SRV-020 */
-		r->count.write_timeouts++;
+	if (now >= outbox_deadline(&s->out, session_limits(r, s))) { /* SRV-020, HTTP-022 */
+		r->count.write_timeouts += s->phase >= SESSION_LOGIN;
 		relay_note(r, &(struct note){ .kind = NOTE_WRITE_TIMEOUT, .now = now, .token = s->token });
 		session_close(r, s, now, "write timeout", true, out);
+		return;
+	}
+	if (now >= s->phase_deadline) { /* HSK-017, HTTP-022 */
+		login_failed(r, s, now, s->phase == SESSION_LOGIN ? "login timeout" : "http timeout", out);
 		return;
 	}
 	if (s->wait != NULL && now >= s->wait->until) {

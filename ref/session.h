@@ -240,7 +240,7 @@ void metrics_mesh_update(struct relay *r, uint64_t batch);
 
 /* relay_wait.c */
 /* READ 0 until `until` or session_resume. What is left of the bytes at hand is kept by whoever feeds. */
-void session_pause(struct session *s, enum session_pause why, uint64_t until, struct actions *out);
+void session_pause(struct relay *r, struct session *s, enum session_pause why, uint64_t until, struct actions *out);
 /* Keeps the rest of what was fed, if the connection is not read on. feed: the packet that holds it, or NULL: event bytes. */
 void session_keep(struct session *s, struct packet *feed, const uint8_t *p, size_t n);
 void session_resume(struct relay *r, struct session *s, uint64_t now, struct actions *out);
