@@ -191,6 +191,8 @@ static void methods(void **state)
 		answers(cases[i].start);
 	}
 	has("bogus probe method\n");
+	get("/robots.txt"); /* HTTP-039 */
+	has("X-Frame-Options: DENY\r\nContent-Length: 26\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nUser-agent: *\nDisallow: /\n");
 	snprintf(request, sizeof request, "CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n");
 	route(&site, "", true, false);
 	has("\r\n\r\nCONNECT not enabled\n");

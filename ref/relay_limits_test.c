@@ -173,6 +173,33 @@ STORY(wait_and_queue, RAW RATED)
 	assert_memory_equal(f.p + 32, "packet", 6);
 }
 
+/* What waits behind it in the same event is not kept with a packet that is queued. */
+STORY(queued_alone, RAW RATED)
+{
+	int a = wire_login(p, r, A, NULL), b = wire_login(p, r, B, NULL);
+	struct key to_b = pair_public(B);
+	static uint8_t all[30100];
+	uint32_t n;
+	uint64_t before;
+
+	wire_room(p, b, 0);
+	wire_send_packet(p, b, &to_b, zeros, 65536);
+	pair_advance(p, 4 * NS_S / 10);
+	wire_send_packet(p, a, &to_b, zeros, 65536);
+	before = relay_memory(p->host[r].relay);
+	frame_header(all, 0x7a, 1);
+	n = FRAME_HEADER + 1;
+	n += frame_send_head(all + n, to_b.b, 6) + 6;
+	frame_header(all + n, 0x7a, 30000);
+	wire_send(p, a, all, n + FRAME_HEADER + 30000);
+	pair_advance(p, 39 * NS_S / RATE);
+	assert_int_equal(relay_packets_queued(p->host[r].relay), 1);
+	pair_advance(p, 3 * NS_S / 2);
+	assert_false(view_of(p, r, a).waits);
+	assert_int_equal(relay_packets_queued(p->host[r].relay), 1);
+	assert_in_range(relay_memory(p->host[r].relay) - before, 1, 8192);
+}
+
 /* RAT-002, RAT-004: the wait comes before the look at the type: an illegal frame is closed only when it is paid for, and one that
  * announces more than the bucket holds costs 65,568. */
 STORY(illegal_waits, RAW RATED)
@@ -472,6 +499,23 @@ STORY(admitted, MESHED ASKED)
 	assert_int_equal(p->host[r].asks, 1);
 }
 
+/* HSK-017, HSK-019: the ten seconds are for reading ClientInfo; the question has its own time. */
+STORY(asked_late, RAW ASKED)
+{
+	struct client_info info = { .version = 2 };
+	struct key server = pair_public(SERVER);
+	int s = wire_connect(p, r);
+
+	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
+	pair_advance(p, 10 * NS_S - 1);
+	wire_client_info(p, s, A, &server, &info);
+	pair_advance(p, 5 * NS_S - 1);
+	silent(p, s);
+	answer(p, r, 0, 200, "{\"Allow\":true}");
+	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
+	silent(p, s);
+}
+
 /* RAT-014: the source is the peer's address in its canonical form, or empty if it is not known. */
 STORY(sources, RAW ASKED)
 {
@@ -679,6 +723,7 @@ int main(void)
 		cmocka_unit_test(payload_is_paid),
 		cmocka_unit_test(all_wait),
 		cmocka_unit_test(wait_and_queue),
+		cmocka_unit_test(queued_alone),
 		cmocka_unit_test(illegal_waits),
 		cmocka_unit_test(whose_bucket),
 		cmocka_unit_test(reload),
@@ -690,6 +735,7 @@ int main(void)
 		cmocka_unit_test(accept_limit_alone),
 		cmocka_unit_test(accept_limit_derper),
 		cmocka_unit_test(admitted),
+		cmocka_unit_test(asked_late),
 		cmocka_unit_test(sources),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(fail_open),
