@@ -30,8 +30,7 @@ struct outbox_entry {
 struct outbox_queue; /* allocated with the first queued packet, freed when empty: an idle connection owns no buffer */
 
 struct outbox {
-	uint64_t sent;     /* bytes SENT in all */
-	uint64_t unacked;  /* of these, not yet told by DRAINED */
+	uint64_t unacked;  /* bytes SENT and not yet told by DRAINED */
 	uint64_t left;     /* what the host holds because the transport refused it */
 	uint64_t progress; /* when left last shrank or became > 0: the write deadline runs from here */
 	struct outbox_queue *queue[OUTBOX_KINDS];
@@ -43,11 +42,7 @@ static inline bool outbox_open(const struct outbox *o, const struct outbox_limit
 bool outbox_empty(const struct outbox *o);
 uint32_t outbox_queued(const struct outbox *o, enum outbox_kind kind);
 /* Every byte given to actions_send for this connection must be told here. */
-static inline void outbox_sent(struct outbox *o, uint32_t n)
-{
-	o->sent += n;
-	o->unacked += n;
-}
+static inline void outbox_sent(struct outbox *o, uint32_t n) { o->unacked += n; }
 /* DRAINED of this connection. */
 void outbox_drained(struct outbox *o, uint64_t now, const struct event_drained *drained);
 /* Takes over one count of entry->packet. Returns true and fills `dropped` (the caller then owns its count) if the queue was full and

@@ -244,13 +244,14 @@ static void timer(struct relay *r, uint64_t now, struct actions *out)
 	struct timer *t;
 
 	links_timer(r, now, out);
-	asks_timer(r, now, out);
+	if (now >= r->bootstrap_at) asks_timer(r, now, out);
 	while (actions_room(out) && (t = timers_pop(&r->timers, now)) != NULL) session_timer(r, session_at(r, t->owner), now, out);
 }
 
 static void drained(struct relay *r, struct session *s, const struct event *e, struct actions *out)
 {
 	if (s->phase == SESSION_CLOSING) return;
+	s->drained += e->drained.n;
 	outbox_drained(&s->out, e->now, &e->drained);
 	session_timer_arm(r, s);
 	route_pump(r, s, e->now, out);
@@ -310,7 +311,7 @@ static uint64_t deadline(const struct machine *m)
 	uint64_t at = timers_deadline(&r->timers), links = links_deadline(r);
 
 	if (r->ready_first != SLOT_NONE || (r->leaving && !r->stopped)) return 0; /* more of the last step */
-	if (asks_deadline(r) < at) at = asks_deadline(r);
+	if (r->bootstrap_at < at) at = r->bootstrap_at;
 	return links < at ? links : at;
 }
 

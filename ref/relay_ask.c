@@ -197,7 +197,6 @@ static void round_end(struct relay *r, uint64_t now, struct actions *out)
 
 void asks_timer(struct relay *r, uint64_t now, struct actions *out)
 {
-	if (now < r->bootstrap_at) return;
 	if (r->bootstrap_round) {
 		round_end(r, now, out);
 		return;
@@ -206,8 +205,6 @@ void asks_timer(struct relay *r, uint64_t now, struct actions *out)
 	round_begin(r, now, out);
 	if (r->bootstrap_asked == 0) round_end(r, now, out);
 }
-
-uint64_t asks_deadline(const struct relay *r) { return r->bootstrap_at; }
 
 static void name_answer(struct relay *r, uint64_t now, uint32_t who, const struct event_answer *a, struct actions *out)
 {

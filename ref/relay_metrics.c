@@ -78,11 +78,10 @@ typedef unsigned long long ull;
 /* ---- observing ---- */
 
 /* MET-002: a moving average, of which a new value is a tenth; the original counts whole milliseconds too. */
-void metrics_queue_time(struct relay *r, uint64_t queued_at, uint64_t now)
+void metrics_queued(struct relay *r, uint64_t queued_at, uint64_t now)
 {
 	uint64_t average = r->count.average_queue_duration_ms, value = (now - queued_at) / NS_MS;
 
-	if (average == 0 && value == 0) return; /* the usual packet waits for nothing */
 	r->count.average_queue_duration_ms = average - average / 10 + value * 100000;
 }
 

@@ -71,12 +71,12 @@ static uint32_t put_line(const struct relay *r, struct traffic *t, const struct 
 	if (s->token == TOKEN_NONE || s->phase != SESSION_STEADY) return 0;
 	seen = seen_at(t, s->slot);
 	if (seen->token != s->token) *seen = (struct seen){ .token = s->token };
-	if (seen->sent == s->out.sent && seen->received == s->received) return 0;
-	seen->sent = s->out.sent, seen->received = s->received;
+	if (seen->sent == session_sent(s) && seen->received == s->received) return 0;
+	seen->sent = session_sent(s), seen->received = s->received;
 	peer = &r->peer[s->peer];
 	key_hex(peer->key, hex);
 	senders = session_at(r, peer->active)->seen.n;
-	n = snprintf(out, LINE_MAX, "{\"Sent\":%llu,\"Recv\":%llu,\"Key\":\"nodekey:%.*s\"", (unsigned long long)s->out.sent,
+	n = snprintf(out, LINE_MAX, "{\"Sent\":%llu,\"Recv\":%llu,\"Key\":\"nodekey:%.*s\"", (unsigned long long)session_sent(s),
 	             (unsigned long long)s->received, KEY_HEX, hex);
 	if (senders != 0) n += snprintf(out + n, LINE_MAX - (size_t)n, ",\"UniqueSenders\":%u", senders);
 	n += snprintf(out + n, LINE_MAX - (size_t)n, "}\n");

@@ -19,7 +19,7 @@ void session_pause(struct relay *r, struct session *s, enum session_pause why, u
 
 void session_keep(struct session *s, struct packet *feed, const uint8_t *p, size_t n)
 {
-	if (s->wait == NULL || n == 0) return;
+	if (n == 0) return;
 	s->wait->hold = feed != NULL ? packet_hold(feed) : packet_copy(p, (uint32_t)n);
 	s->wait->at = feed != NULL ? (uint32_t)(p - feed->bytes) : 0;
 	assert(s->wait->at + n == s->wait->hold->n);
@@ -64,11 +64,10 @@ void session_resume(struct relay *r, struct session *s, uint64_t now, struct act
 
 /* ---- receive limits ---- */
 
-bool session_rate_wait(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out)
+bool session_pay(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out)
 {
 	uint64_t wait;
 
-	if (r->rates.rate == 0 || s->mesh_peer || n == 0) return false; /* RAT-005 */
 	if (s->rate == NULL || s->rate->epoch != r->rate_epoch) {
 		if (s->rate == NULL) s->rate = mem_alloc(sizeof *s->rate);
 		*s->rate = (struct session_rate){ .epoch = r->rate_epoch };

@@ -56,7 +56,7 @@ void session_timer_arm(struct relay *r, struct session *s)
 
 	if (s->phase == SESSION_STEADY && s->keepalive_at < at) at = s->keepalive_at;
 	if (s->wait != NULL && s->wait->until < at) at = s->wait->until;
-	if (http_deadline(s) < at) at = http_deadline(s);
+	if (s->http != NULL && http_deadline(s) < at) at = http_deadline(s);
 	if (write < at) at = write;
 	if (at == TIME_NEVER || (timer_is_set(&s->timer) && timer_at(&r->timers, &s->timer) <= at)) return;
 	timer_set(&r->timers, &s->timer, at);
@@ -272,7 +272,7 @@ void session_bytes(struct relay *r, struct session *s, const struct event *e, st
 	session_feed(r, s, e->now, &p, &n, out);
 	if (s->phase == SESSION_CLOSING)
 		session_cut(r, e->now, e->token, p, n); /* SESSION_TLS: no bytes before SECURED */
-	else
+	else if (s->wait != NULL)
 		session_keep(s, NULL, p, n);
 }
 

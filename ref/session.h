@@ -90,8 +90,8 @@ struct session {
 	struct session_http *http;
 	struct session_wait *wait;
 	struct session_rate *rate;
-	uint64_t received; /* bytes */
-	const char *doom;  /* why, for the note */
+	uint64_t received, drained; /* bytes read, and bytes that the transport has taken */
+	const char *doom;           /* why, for the note */
 };
 
 /* What is known of a key: local connections, forwarders, and who must hear when it goes. Lives while anything refers to it. */
@@ -192,6 +192,9 @@ static inline const struct outbox_limits *session_limits(const struct relay *r, 
 	return &r->limits[s->phase < SESSION_LOGIN ? 2 : s->mesh_peer];
 }
 
+/* Bytes written in all. */
+static inline uint64_t session_sent(const struct session *s) { return s->drained + s->out.unacked; }
+
 /* session.c */
 struct session *session_find(const struct relay *r, uint64_t token); /* NULL: not or no longer here */
 void session_accepted(struct relay *r, const struct event *e, struct actions *out);
@@ -235,27 +238,35 @@ void metrics_varz(const struct relay *r, uint64_t now, struct reply *reply);
 void metrics_index(const struct relay *r, uint64_t now, struct reply *reply); /* the page of /debug/ */
 void metrics_check(const struct relay *r, struct reply *reply);
 void metrics_health(const struct relay *r, struct reply *reply);
-void metrics_queue_time(struct relay *r, uint64_t queued_at, uint64_t now); /* a packet left its queue */
+void metrics_queued(struct relay *r, uint64_t queued_at, uint64_t now);
+/* A packet left its queue. The usual one has not waited, and neither have those before it. */
+static inline void metrics_queue_time(struct relay *r, uint64_t queued_at, uint64_t now)
+{
+	if (now != queued_at || r->count.average_queue_duration_ms != 0) metrics_queued(r, queued_at, now);
+}
 void metrics_mesh_update(struct relay *r, uint64_t batch);
 
 /* relay_wait.c */
 /* READ 0 until `until` or session_resume. What is left of the bytes at hand is kept by whoever feeds. */
 void session_pause(struct relay *r, struct session *s, enum session_pause why, uint64_t until, struct actions *out);
-/* Keeps the rest of what was fed, if the connection is not read on. feed: the packet that holds it, or NULL: event bytes. */
+/* Keeps the rest of what was fed to a connection that is not read on. feed: the packet that holds it, or NULL: event bytes. */
 void session_keep(struct session *s, struct packet *feed, const uint8_t *p, size_t n);
 void session_resume(struct relay *r, struct session *s, uint64_t now, struct actions *out);
 void session_wait_free(struct session *s); /* what was held is forgotten */
 uint64_t session_wait_memory(const struct session *s);
 /* Takes n tokens for a frame. True: they are not there yet, and the connection waits. */
-bool session_rate_wait(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out);
+bool session_pay(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out);
+static inline bool session_rate_wait(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out)
+{
+	return r->rates.rate != 0 && !s->mesh_peer && n != 0 && session_pay(r, s, now, n, out); /* RAT-005 */
+}
 void rates_set(struct relay *r, uint64_t now, const char *json, size_t n);
 
 /* relay_ask.c */
 void asks_start(struct relay *r, const struct event_start *start);
 bool asks_mine(const struct relay *r, uint64_t token); /* a question of the relay itself, not of a link */
 void asks_answer(struct relay *r, const struct event *e, struct actions *out);
-void asks_timer(struct relay *r, uint64_t now, struct actions *out);
-uint64_t asks_deadline(const struct relay *r);
+void asks_timer(struct relay *r, uint64_t now, struct actions *out); /* bootstrap_at has come */
 bool admission_is_due(const struct relay *r, const struct session *s);
 void admission_begin(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info, const struct key *shared,
                      struct actions *out);
