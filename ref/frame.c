@@ -174,8 +174,9 @@ static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p,
 }
 
 /* The header stands: its verdict is the same each time it is asked for. */
-static void header_out(const struct frame_reader *r, struct frame *out)
+void frame_reader_header(const struct frame_reader *r, struct frame *out)
 {
+	assert(r->announced);
 	out->type = r->head[0];
 	out->n = get_u32(r->head + 1);
 	out->verdict = (enum frame_verdict)r->verdict;
@@ -194,11 +195,11 @@ enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *
 			if (*n == 0 || !read_header(r, p, n)) return FRAME_MORE;
 			r->verdict = (uint8_t)frame_verdict(r->role, r->head[0], get_u32(r->head + 1));
 			r->announced = true;
-			header_out(r, out);
+			frame_reader_header(r, out);
 			return FRAME_HEADER_READ;
 		}
 		assert(r->verdict != FRAME_BAD);
-		header_out(r, out);
+		frame_reader_header(r, out);
 		if (out->verdict == FRAME_TAKE) return take_payload(r, p, n, out);
 		skip_payload(r, p, n, out->n);
 		if (r->announced) return FRAME_MORE;

@@ -127,6 +127,8 @@ void frame_reader_role(struct frame_reader *r, enum frame_role role);
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out);
 /* With no bytes at hand another call has nothing to say. */
 static inline bool frame_reader_idle(const struct frame_reader *r) { return !r->announced && r->gather == NULL; }
+/* The header that was handed out last, again; its payload has not been read. */
+void frame_reader_header(const struct frame_reader *r, struct frame *out);
 /* Is the stream between two frames, or inside a header? Ends there are quiet (FRM-016). */
 bool frame_reader_at_boundary(const struct frame_reader *r);
 /* The gathered part of the frame under way; *n is 0 if there is none. */

@@ -24,7 +24,7 @@ const char *close_cause_name(enum close_cause cause)
 const char *command_verb_name(enum command_verb verb)
 {
 	static const char *const name[COMMAND_VERBS] = { "send",  "forward",   "ping", "home", "watch",   "close-peer", "region", "connect",
-		                                         "leave", "prefer-v6", "map",  "peer", "network", "rebind",     "key" };
+		                                         "leave", "prefer-v6", "map",  "peer", "network", "rebind",     "key",    "rates" };
 	return NAME_OF(name, verb);
 }
 
@@ -51,8 +51,9 @@ const char *refusal_name(enum refusal refusal)
 
 const char *note_kind_name(enum note_kind kind)
 {
-	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready",      "leave",         "drop", "forward",
-		                                      "watcher",  "mesh",  "forwarder",    "queue-full", "write-timeout", "cut",  "state" };
+	static const char *const name[NOTE_KINDS] = { "accepted",   "login",         "login-failed", "ready", "leave",
+		                                      "drop",       "forward",       "watcher",      "mesh",  "forwarder",
+		                                      "queue-full", "write-timeout", "cut",          "state", "rates" };
 	return NAME_OF(name, kind);
 }
 

@@ -74,6 +74,7 @@ struct socket_info {
 	uint64_t token;
 	struct address local;
 	bool tls;      /* listener: the machine answers ACCEPTED with START_TLS */
+	bool helper;   /* listener: the plain HTTP port beside a TLS one (HTTP-044) */
 	bool datagram; /* UDP socket */
 };
 
@@ -184,6 +185,7 @@ enum command_verb {
 	COMMAND_NETWORK,    /* station: flag = the network is up (CLI-039) */
 	COMMAND_REBIND,     /* station: the local network changed; p,n is struct address[], the local addresses that are left (CLI-039) */
 	COMMAND_KEY,        /* station: p,n is a new private key (CLI-039) */
+	COMMAND_RATES,      /* relay: p,n is a rate file (RAT-001), put into force as on SIGHUP (RAT-006) */
 	COMMAND_VERBS
 };
 
@@ -243,6 +245,7 @@ struct span {
 	uint32_t n;
 };
 
+/* ASK_URL: a POST of the body to the URL, as RAT-014 says; redirects are followed, and the last answer is the one told (RAT-015). */
 enum ask_kind { ASK_NAME4, ASK_NAME6, ASK_URL, ASK_MAP };
 
 struct action_tls {
@@ -366,7 +369,7 @@ static inline uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t 
 	struct action *x = actions_add(a, ACTION_SEND, token);
 
 	assert(head_n <= ACTIONS_HEAD_MAX);
-	if (a->arena_cap - a->arena_n < head_n) actions_arena_grow(a, head_n);
+	if (a->arena == NULL || a->arena_cap - a->arena_n < head_n) actions_arena_grow(a, head_n);
 	x->head_at = a->arena_n;
 	x->head_n = head_n;
 	a->arena_n += head_n;
@@ -435,6 +438,7 @@ enum note_kind {
 	NOTE_WRITE_TIMEOUT,
 	NOTE_CUT,   /* relay, client: p,n will never be whole frames: the connection ended inside a frame, or they came behind its end */
 	NOTE_STATE, /* client: a = new enum client_state, b = old */
+	NOTE_RATES, /* relay: receive limits: a = bytes a second, b = burst in force; text = why the ones given are not, or NULL */
 	NOTE_KINDS
 };
 

@@ -130,9 +130,9 @@ STORY(http_odd_requests, "")
 		{ "GET /derp HTTP/1.0\r\nUpgrade: DERP\r\n\r\n", "HTTP/1.1 101 ", false },
 		{ "BREW /derp?x=y HTTP/1.1\r\nhost: x\r\nuPGRADE:   derp  \r\n\r\n", "HTTP/1.1 101 ", false },
 		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: WebSocket\n\n", "HTTP/1.1 101 ", false }, /* HTTP-027; bare LF */
-		{ "GET /DERP HTTP/1.1\r\nHost: x\r\nUpgrade: DERP\r\n\r\n", "HTTP/1.1 404 ", false },
-		{ "GET /derp/ HTTP/1.1\r\nHost: x\r\nUpgrade: DERP\r\n\r\n", "HTTP/1.1 404 ", false },
-		{ "GET /derp/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 404 ", true },
+		{ "GET /DERP HTTP/1.1\r\nHost: x\r\nUpgrade: DERP\r\n\r\n", "HTTP/1.1 200 ", false },
+		{ "GET /derp/ HTTP/1.1\r\nHost: x\r\nUpgrade: DERP\r\n\r\n", "HTTP/1.1 200 ", false },
+		{ "GET /derp/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 ", true },
 		{ "GET /derp HTTP/1.1\r\nHost: x\r\nUpgrade: \r\n\r\n", "HTTP/1.1 426 ", false },
 		{ "GET /derp HTTP/1.1\r\nHost: x\r\nUpgrade: derpx\r\n\r\n", "HTTP/1.1 426 ", false },
 		{ "GET /derp HTTP/1.0\r\n\r\n", "HTTP/1.1 426 ", true },

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAVE_NS = 2000000000, SLOTS = 64 * 8 };
+enum { LEAVE_NS = 2000000000 };
 
 static const char help[] =
 	"usage: derp-relay [-a [ADDRESS]:PORT] [-c FILE] [OPTIONS]\n"
@@ -260,7 +260,7 @@ static int start(struct app *app)
 	end = resolve_mesh(app);
 	if (end >= 0) return end;
 	if (!os_host_listen(app->host, &app->address, &app->times, &bound, error)) return cannot(app, error);
-	os_host_start(app->host, app->config.text, app->config.n, SLOTS);
+	os_host_start(app->host, app->config.text, app->config.n, RELAY_SLOTS);
 	key_hex(relay_public_key(app->relay), hex);
 	printf("listening on %s, public key nodekey:%.*s\n", address_text(&bound, text), KEY_HEX, hex);
 	fflush(stdout);
@@ -273,7 +273,7 @@ static void serve(struct app *app)
 	const struct relay_counters *count = relay_counters(app->relay);
 	uint64_t until;
 
-	while (os_loop_signal(app->loop) == 0) os_loop_turn(app->loop, UINT64_MAX);
+	while (os_loop_signal(app->loop) == 0 && !app->stopped) os_loop_turn(app->loop, UINT64_MAX);
 	os_host_command(app->host, &leave); /* SRV-036 */
 	until = os_now() + LEAVE_NS;
 	while ((!app->stopped || os_host_connections(app->host) != 0) && os_now() < until) os_loop_turn(app->loop, until);
