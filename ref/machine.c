@@ -94,16 +94,25 @@ static void arena_grow(struct actions *a, uint32_t n)
 	a->arena_cap = cap;
 }
 
-uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+/* Room for the head of an action just added. */
+static uint8_t *add_head(struct actions *a, struct action *x, uint32_t head_n)
 {
-	struct action *x = actions_add(a, ACTION_SEND, token);
-
 	assert(head_n <= ACTIONS_HEAD_MAX);
 	if (a->arena_cap - a->arena_n < head_n) arena_grow(a, head_n);
 	x->head_at = a->arena_n;
 	x->head_n = head_n;
 	a->arena_n += head_n;
 	return a->arena + x->head_at;
+}
+
+uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n) { return add_head(a, actions_add(a, ACTION_SEND, token), head_n); }
+
+uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n)
+{
+	struct action *x = actions_add(a, ACTION_DATAGRAM, socket);
+
+	x->address = *to;
+	return add_head(a, x, head_n);
 }
 
 void actions_span(struct actions *a, const uint8_t *p, uint32_t n)

@@ -318,6 +318,8 @@ uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n);
 void actions_span(struct actions *a, const uint8_t *p, uint32_t n);
 /* The same with a counted packet; takes over one count from the caller. p,n lie inside the packet. */
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);
+/* DATAGRAM of head_n bytes from a UDP socket to an address; the bytes are written as those of actions_send. */
+uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n);
 void actions_read(struct actions *a, uint64_t token, uint32_t n);
 void actions_close(struct actions *a, uint64_t token, bool abort);
 void actions_dial(struct actions *a, uint64_t token, const struct address *to);

@@ -17,6 +17,8 @@
  *   keepalive=60s keepalive-jitter=5s         SRV-022
  *   sessions-max=1000000     accepted connections above it are closed at once
  *
+ * UDP sockets of START serve STUN (STN-001).
+ *
  * Commands: COMMAND_CLOSE_PEER, COMMAND_LEAVE (closes everything, then DELIVER_STOPPED).
  * Notes: see enum note_kind; token of a note is that of the connection concerned. */
 #ifndef REF_RELAY_H
@@ -24,6 +26,7 @@
 
 #include "key.h"
 #include "machine.h"
+#include "stun.h"
 
 struct relay;
 
@@ -51,6 +54,7 @@ struct relay_counters {
 	uint64_t multiforwarder_created, multiforwarder_deleted, packet_forwarder_delete_other_value;
 	uint64_t write_timeouts;
 	uint64_t packets_dropped[DROP_REASONS][PACKET_KINDS], bytes_dropped[DROP_REASONS][PACKET_KINDS];
+	struct stun_counters stun; /* MET-004: outside of the set */
 };
 const struct relay_counters *relay_counters(const struct relay *relay);
 
