@@ -324,11 +324,73 @@ static bool regions_value(struct parse *p, struct derp_map *map, uint32_t *cap)
 	return good(p);
 }
 
+/* Place of the region's score in the ascending list, or where it belongs. */
+static uint32_t score_place(const struct derp_map *map, int64_t id)
+{
+	uint32_t i = 0;
+
+	while (i < map->scores && map->score[i].region < id) i++;
+	return i;
+}
+
+static bool score_add(struct parse *p, struct derp_map *map, uint32_t *cap, int64_t id)
+{
+	uint32_t place = score_place(map, id);
+	size_t at = (size_t)(p->r.p - p->r.start);
+	int64_t micro = 0;
+
+	if (!is_null(p)) {
+		if (!expect(p, JSON_NUMBER, "expected a number")) return false;
+		micro = json_micro(&p->r);
+	}
+	if (!good(p)) return false;
+	if (place == map->scores || map->score[place].region != id) {
+		if (map->scores == DERPMAP_REGIONS_MAX) return complain(p, at, "expected fewer regions");
+		MEM_ROOM(map->score, map->scores, *cap);
+		memmove(map->score + place + 1, map->score + place, (map->scores - place) * sizeof *map->score);
+		map->scores++;
+	}
+	map->score[place] = (struct derp_score){ .region = id, .micro = micro }; /* a later duplicate wins */
+	return true;
+}
+
+static bool scores_value(struct parse *p, struct derp_map *map, uint32_t *cap)
+{
+	const uint8_t *name;
+	size_t n;
+	int64_t id = 0;
+
+	if (is_null(p)) return good(p);
+	if (!expect(p, JSON_OBJECT, "expected an object of scores")) return false;
+	EACH_MEMBER(p, name, n)
+	if (!region_key(p, name, n, &id) || !score_add(p, map, cap, id)) return false;
+	return good(p);
+}
+
+static bool home_params_value(struct parse *p, struct derp_map *map, uint32_t *cap)
+{
+	const uint8_t *name;
+	size_t n;
+
+	if (is_null(p)) return good(p);
+	if (!expect(p, JSON_OBJECT, "expected an object (home parameters)")) return false;
+	EACH_MEMBER(p, name, n)
+	{
+		size_t used = path_push(p, ".%s", "RegionScore", 0);
+		if (!json_name_is(name, n, "RegionScore"))
+			json_skip(&p->r);
+		else if (!scores_value(p, map, cap))
+			return false;
+		p->path[used] = 0;
+	}
+	return good(p);
+}
+
 static bool map_value(struct parse *p, struct derp_map *map)
 {
 	const uint8_t *name;
 	size_t n, used;
-	uint32_t cap = 0;
+	uint32_t cap = 0, scores_cap = 0;
 
 	if (!expect(p, JSON_OBJECT, "expected an object (a DERP map)")) return false;
 	EACH_MEMBER(p, name, n)
@@ -337,6 +399,9 @@ static bool map_value(struct parse *p, struct derp_map *map)
 		if (json_name_is(name, n, "Regions")) {
 			path_push(p, ".%s", "Regions", 0);
 			if (!regions_value(p, map, &cap)) return false;
+		} else if (json_name_is(name, n, "HomeParams")) {
+			path_push(p, ".%s", "HomeParams", 0);
+			if (!home_params_value(p, map, &scores_cap)) return false;
 		} else if (json_name_is(name, n, "omitDefaultRegions")) {
 			path_push(p, ".%s", "omitDefaultRegions", 0);
 			if (!bool_value(p, &map->omit_default_regions)) return false;
@@ -369,6 +434,7 @@ void derp_map_free(struct derp_map *map)
 	if (map == NULL) return;
 	for (uint32_t i = 0; i < map->regions; i++) region_clear(&map->region[i]);
 	free(map->region);
+	free(map->score);
 	free(map);
 }
 
@@ -457,4 +523,11 @@ const struct derp_region *derp_map_by_id(const struct derp_map *map, int64_t id)
 	uint32_t place = region_place(map, id);
 
 	return place < map->regions && map->region[place].id == id ? &map->region[place] : NULL;
+}
+
+int64_t derp_map_score(const struct derp_map *map, int64_t id)
+{
+	uint32_t place = score_place(map, id);
+
+	return place < map->scores && map->score[place].region == id ? map->score[place].micro : 0;
 }

@@ -22,9 +22,17 @@ struct derp_region {
 	uint32_t nodes;
 };
 
+/* HomeParams.RegionScore: what a region's latency is multiplied by when a home is chosen (HOM-008). */
+struct derp_score {
+	int64_t region;
+	int64_t micro; /* millionths */
+};
+
 struct derp_map {
 	struct derp_region *region; /* ascending by id */
 	uint32_t regions;
+	struct derp_score *score; /* ascending by region; regions need not be in the map */
+	uint32_t scores;
 	bool omit_default_regions;
 };
 
@@ -41,5 +49,6 @@ void derp_region_free(struct derp_region *region);
 size_t derp_region_json(const struct derp_region *region, const uint32_t *order, char *out, size_t cap);
 const struct derp_region *derp_map_by_code(const struct derp_map *map, const char *code);
 const struct derp_region *derp_map_by_id(const struct derp_map *map, int64_t id);
+int64_t derp_map_score(const struct derp_map *map, int64_t id); /* 0: none */
 
 #endif
