@@ -369,7 +369,9 @@ static void command(struct client *c, const struct event *e)
 		c->wanted = false;
 		client_end(c, e->now, CLIENT_END_LEFT, false);
 		break;
-	case COMMAND_VERBS: assert(false && "a verb");
+	case COMMAND_CHECK:
+	case COMMAND_SET:
+	case COMMAND_VERBS: assert(false && "a verb of a client");
 	}
 }
 

@@ -23,7 +23,8 @@ const char *close_cause_name(enum close_cause cause)
 
 const char *command_verb_name(enum command_verb verb)
 {
-	static const char *const name[COMMAND_VERBS] = { "send", "forward", "ping", "home", "watch", "close-peer", "region", "connect", "leave" };
+	static const char *const name[COMMAND_VERBS] = { "send",   "forward", "ping",  "home",  "watch", "close-peer",
+		                                         "region", "connect", "leave", "check", "set" };
 	return NAME_OF(name, verb);
 }
 
@@ -35,15 +36,18 @@ const char *action_kind_name(enum action_kind kind)
 
 const char *deliver_kind_name(enum deliver_kind what)
 {
-	static const char *const name[DELIVER_KINDS] = { "connected", "ready",     "disconnected", "packet",     "peer-gone", "peer-present", "ping",
-		                                         "pong",      "keepalive", "health",       "restarting", "dropped",   "stopped" };
+	static const char *const name[DELIVER_KINDS] = {
+		"connected", "ready",     "disconnected", "packet",     "peer-gone", "peer-present", "ping",
+		"pong",      "keepalive", "health",       "restarting", "dropped",   "stopped",      "report"
+	};
 	return NAME_OF(name, what);
 }
 
 const char *note_kind_name(enum note_kind kind)
 {
-	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready",      "leave",         "drop", "forward",
-		                                      "watcher",  "mesh",  "forwarder",    "queue-full", "write-timeout", "cut",  "state" };
+	static const char *const name[NOTE_KINDS] = { "accepted",   "login",         "login-failed", "ready", "leave",
+		                                      "drop",       "forward",       "watcher",      "mesh",  "forwarder",
+		                                      "queue-full", "write-timeout", "cut",          "state", "home" };
 	return NAME_OF(name, kind);
 }
 

@@ -169,6 +169,8 @@ enum command_verb {
 	COMMAND_REGION,     /* client: p,n is a new configuration text of the region (CLI-017) */
 	COMMAND_CONNECT,    /* client: connect if not connected, and stay so by the policy of its configuration */
 	COMMAND_LEAVE,      /* client: close with FIN and stay away (CLI-026); relay: close everything and stop (SRV-036) */
+	COMMAND_CHECK,      /* network check: now; flag = a full one */
+	COMMAND_SET,        /* network check: p,n is configuration text with what changes */
 	COMMAND_VERBS
 };
 
@@ -249,6 +251,7 @@ enum deliver_kind {
 	DELIVER_RESTARTING, /* client: a = wait ms, b = try-for ms */
 	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason */
 	DELIVER_STOPPED,    /* the machine is done for good. a = machine's reason */
+	DELIVER_REPORT,     /* network check: a = region that is home, b = region that the report prefers; 0 = none */
 	DELIVER_KINDS
 };
 
@@ -374,6 +377,7 @@ enum note_kind {
 	NOTE_WRITE_TIMEOUT,
 	NOTE_CUT,   /* relay, client: p,n will never be whole frames: the connection ended inside a frame, or they came behind its end */
 	NOTE_STATE, /* client: a = new enum client_state, b = old */
+	NOTE_HOME,  /* network check: a = region that is home now, b = the one before, 0 = none; text = why */
 	NOTE_KINDS
 };
 

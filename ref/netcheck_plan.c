@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PORT_HTTP = 80, PORT_DERP = 443, FULL_TRIES = 3 };
+enum { PORT_HTTP = 80, PORT_DERP = 443, FULL_TRIES = 3, NAME_MAX_TEXT = 255 };
 
 static const uint64_t full_interval = 100 * NS_MS;    /* between probes of a full report */
 static const uint64_t unknown_interval = 200 * NS_MS; /* between probes of a region whose latency is not known */
@@ -26,7 +26,7 @@ static enum netcheck_where node_address(const struct derp_node *node, enum netch
 	*out = (struct address){ 0 };
 	out->port = port;
 	if (address_ip_parse(text, strlen(text), out)) return address_is_v4(out) == (family == NETCHECK_V4) ? NETCHECK_KNOWN : NETCHECK_NOWHERE;
-	return disabled || *text == 0 ? NETCHECK_NOWHERE : NETCHECK_ASK;
+	return disabled || *text == 0 || strlen(text) > NAME_MAX_TEXT ? NETCHECK_NOWHERE : NETCHECK_ASK;
 }
 
 enum netcheck_where netcheck_stun_address(const struct derp_node *node, enum netcheck_family family, struct address *out)

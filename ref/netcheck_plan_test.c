@@ -252,6 +252,20 @@ static void addresses(void **state)
 	}
 }
 
+/* Nobody is asked for a name that is longer than names can be. */
+static void long_names(void **state)
+{
+	char host[258], none[] = "";
+
+	(void)state;
+	for (size_t n = 254; n <= 256; n++) {
+		struct derp_node node = { .host_name = host, .ipv4 = none, .ipv6 = none };
+		struct address to;
+		memset(host, 'x', n), host[n] = 0;
+		assert_int_equal(netcheck_stun_address(&node, NETCHECK_V4, &to), n <= 255 ? NETCHECK_ASK : NETCHECK_NOWHERE);
+	}
+}
+
 /* HOM-007, MAP-014, MAP-015, MAP-017: what may be asked over HTTPS. */
 static void fetchable(void **state)
 {
@@ -402,7 +416,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full),      cmocka_unit_test(incremental),  cmocka_unit_test(preferred), cmocka_unit_test(odd_regions),
 		cmocka_unit_test(when_full), cmocka_unit_test(addresses),    cmocka_unit_test(fetchable), cmocka_unit_test(endpoints),
-		cmocka_unit_test(wants),     cmocka_unit_test(many_regions), cmocka_unit_test(booked),    cmocka_unit_test(news),
+		cmocka_unit_test(wants),     cmocka_unit_test(many_regions), cmocka_unit_test(booked),    cmocka_unit_test(long_names),
+		cmocka_unit_test(news),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

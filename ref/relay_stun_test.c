@@ -1,4 +1,5 @@
 /* A relay's UDP sockets: what it answers, from which socket and to whom, and what it counts (STN-001..STN-003, MET-004). */
+#include "netcheck.h"
 #include "pair.h"
 
 #include <setjmp.h>
@@ -141,13 +142,51 @@ static void silent_when_leaving(void **state)
 	teardown(&w);
 }
 
+/* A network check of ours asks a relay of ours: the report has the relay's distance and the address under which it was seen. */
+static void asked_by_netcheck(void **state)
+{
+	static const char config[] =
+		"map={\"Regions\":{\"9\":{\"Nodes\":[{\"Name\":\"9a\",\"RegionID\":9,\"HostName\":\"h.test\",\"IPv4\":\"192.0.2.1\"}]}}}";
+	const struct socket_info socket = { .token = 99, .local = pair_address(7, 41641), .datagram = true };
+	struct event_start start = {
+		.slot_first = 1, .slot_count = NETCHECK_SLOTS, .config = config, .config_n = sizeof config - 1, .sockets = &socket, .sockets_n = 1
+	};
+	struct netcheck *n = netcheck_new(&(struct machine_env){ 0 });
+	struct event_datagram d = { 0 };
+	struct address seen, relay;
+	struct actions out, up;
+	uint8_t bytes[100];
+	struct world w;
+
+	(void)state;
+	setup(&w);
+	actions_init(&out);
+	actions_init(&up);
+	machine_step(netcheck_machine(n), &(struct event){ .kind = EVENT_START, .start = &start }, &out, &up);
+	assert_int_equal(out.n, 1);
+	assert_int_equal(out.v[0].token, 99);
+	assert_true(address_parse("192.0.2.1:3478", 14, &relay) && address_equal(&out.v[0].address, &relay));
+	memcpy(bytes, action_head(&out, &out.v[0]), out.v[0].head_n);
+	datagram(&w, SOCKET_SLOT, "198.51.100.7:1024", bytes, out.v[0].head_n);
+	assert_int_equal(w.out.n, 1);
+	d.peer = relay, d.n = w.out.v[0].head_n;
+	d.p = memcpy(bytes, action_head(&w.out, &w.out.v[0]), d.n);
+	machine_step(netcheck_machine(n), &(struct event){ .kind = EVENT_DATAGRAM, .now = 25 * NS_MS, .token = 99, .datagram = &d }, &out, &up);
+	assert_non_null(netcheck_report(n));
+	assert_int_equal(netcheck_report_region(netcheck_report(n), 9)->ns, 25 * NS_MS);
+	assert_true(address_parse("198.51.100.7:1024", 17, &seen) && address_equal(&netcheck_report(n)->global_v4, &seen));
+	assert_int_equal(netcheck_home(n), 9);
+	machine_free(netcheck_machine(n));
+	actions_free(&out);
+	actions_free(&up);
+	teardown(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answered),
-		cmocka_unit_test(ignored),
-		cmocka_unit_test(names),
-		cmocka_unit_test(silent_when_leaving),
+		cmocka_unit_test(answered),          cmocka_unit_test(ignored), cmocka_unit_test(names), cmocka_unit_test(silent_when_leaving),
+		cmocka_unit_test(asked_by_netcheck),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
