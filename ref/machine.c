@@ -23,8 +23,9 @@ const char *close_cause_name(enum close_cause cause)
 
 const char *command_verb_name(enum command_verb verb)
 {
-	static const char *const name[COMMAND_VERBS] = { "send",  "forward",   "ping", "home", "watch",   "close-peer", "region", "connect",
-		                                         "leave", "prefer-v6", "map",  "peer", "network", "rebind",     "key",    "rates" };
+	static const char *const name[COMMAND_VERBS] = { "send",    "forward", "ping",  "home",      "watch", "close-peer",
+		                                         "region",  "connect", "leave", "prefer-v6", "map",   "peer",
+		                                         "network", "rebind",  "key",   "rates",     "check", "set" };
 	return NAME_OF(name, verb);
 }
 
@@ -36,10 +37,10 @@ const char *action_kind_name(enum action_kind kind)
 
 const char *deliver_kind_name(enum deliver_kind what)
 {
-	static const char *const name[DELIVER_KINDS] = { "connected",    "ready",   "disconnected", "packet",    "peer-gone",
-		                                         "peer-present", "ping",    "pong",         "keepalive", "health",
-		                                         "restarting",   "dropped", "stopped",      "pinged",    "refused",
-		                                         "lost",         "home",    "check",        "closed",    "warning" };
+	static const char *const name[DELIVER_KINDS] = { "connected", "ready",   "disconnected", "packet", "peer-gone",  "peer-present",
+		                                         "ping",      "pong",    "keepalive",    "health", "restarting", "dropped",
+		                                         "stopped",   "pinged",  "refused",      "lost",   "home",       "check",
+		                                         "closed",    "warning", "report" };
 	return NAME_OF(name, what);
 }
 
@@ -51,9 +52,9 @@ const char *refusal_name(enum refusal refusal)
 
 const char *note_kind_name(enum note_kind kind)
 {
-	static const char *const name[NOTE_KINDS] = { "accepted",   "login",         "login-failed", "ready", "leave",
-		                                      "drop",       "forward",       "watcher",      "mesh",  "forwarder",
-		                                      "queue-full", "write-timeout", "cut",          "state", "rates" };
+	static const char *const name[NOTE_KINDS] = { "accepted", "login",   "login-failed", "ready",     "leave",      "drop",
+		                                      "forward",  "watcher", "mesh",         "forwarder", "queue-full", "write-timeout",
+		                                      "cut",      "state",   "rates",        "home" };
 	return NAME_OF(name, kind);
 }
 
@@ -97,6 +98,14 @@ void actions_arena_grow(struct actions *a, uint32_t n)
 	assert(cap <= ACTIONS_ARENA_MAX);
 	a->arena = mem_grow(a->arena, cap);
 	a->arena_cap = cap;
+}
+
+uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n)
+{
+	struct action *x = actions_add(a, ACTION_DATAGRAM, socket);
+
+	x->address = *to;
+	return actions_head(a, x, head_n);
 }
 
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n)

@@ -186,6 +186,8 @@ enum command_verb {
 	COMMAND_REBIND,     /* station: the local network changed; p,n is struct address[], the local addresses that are left (CLI-039) */
 	COMMAND_KEY,        /* station: p,n is a new private key (CLI-039) */
 	COMMAND_RATES,      /* relay: p,n is a rate file (RAT-001), put into force as on SIGHUP (RAT-006) */
+	COMMAND_CHECK,      /* network check: now; flag = a full one */
+	COMMAND_SET,        /* network check: p,n is configuration text with what changes */
 	COMMAND_VERBS
 };
 
@@ -277,6 +279,7 @@ enum deliver_kind {
 	DELIVER_CHECK,      /* station: a network check is due (HOM-001). a = enum station_check */
 	DELIVER_CLOSED,     /* station: it closed the connection to region. a = enum station_close */
 	DELIVER_WARNING,    /* station: a = 1: nothing was heard from home, which is region, for 2 min 5 s (CLI-041); 0: that is over */
+	DELIVER_REPORT,     /* network check: a = region that is home, b = region that the report prefers; 0 = none */
 	DELIVER_KINDS
 };
 
@@ -362,18 +365,21 @@ static inline struct action *actions_add(struct actions *a, enum action_kind kin
 	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
 	return x;
 }
-/* SEND of head_n bytes, to be written by the caller at the returned place before the next call; the caller may set ->span of
- * the last action afterwards with actions_span. head_n <= ACTIONS_HEAD_MAX, may be 0. */
-static inline uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+/* Room for head_n bytes of the head of an action just added; head_n <= ACTIONS_HEAD_MAX, may be 0. */
+static inline uint8_t *actions_head(struct actions *a, struct action *x, uint32_t head_n)
 {
-	struct action *x = actions_add(a, ACTION_SEND, token);
-
 	assert(head_n <= ACTIONS_HEAD_MAX);
 	if (a->arena == NULL || a->arena_cap - a->arena_n < head_n) actions_arena_grow(a, head_n);
 	x->head_at = a->arena_n;
 	x->head_n = head_n;
 	a->arena_n += head_n;
 	return a->arena + x->head_at;
+}
+/* SEND of head_n bytes, to be written by the caller at the returned place before the next call; the caller may set ->span of
+ * the last action afterwards with actions_span. */
+static inline uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+{
+	return actions_head(a, actions_add(a, ACTION_SEND, token), head_n);
 }
 /* Puts event bytes or constants behind the head of the last action. */
 static inline void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
@@ -383,6 +389,8 @@ static inline void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
 }
 /* The same with a counted packet; takes over one count from the caller. p,n lie inside the packet. */
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);
+/* DATAGRAM of head_n bytes from a UDP socket to an address; the bytes are written as those of actions_send. */
+uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n);
 void actions_read(struct actions *a, uint64_t token, uint32_t n);
 void actions_close(struct actions *a, uint64_t token, bool abort);
 void actions_dial(struct actions *a, uint64_t token, const struct address *to);
@@ -439,6 +447,7 @@ enum note_kind {
 	NOTE_CUT,   /* relay, client: p,n will never be whole frames: the connection ended inside a frame, or they came behind its end */
 	NOTE_STATE, /* client: a = new enum client_state, b = old */
 	NOTE_RATES, /* relay: receive limits: a = bytes a second, b = burst in force; text = why the ones given are not, or NULL */
+	NOTE_HOME,  /* network check: a = region that is home now, b = the one before, 0 = none; text = why */
 	NOTE_KINDS
 };
 

@@ -313,7 +313,9 @@ static void step(struct machine *m, const struct event *e, struct actions *out, 
 	case EVENT_ACCEPTED: session_accepted(r, e, out); break;
 	case EVENT_TIMER: timer(r, e->now, out); break;
 	case EVENT_COMMAND: command(r, e, out); break;
-	case EVENT_DATAGRAM: break; /* STUN is the next chapter */
+	case EVENT_DATAGRAM:
+		if (!r->leaving) stun_serve(&r->count.stun, e, out); /* STN-001: any UDP socket of START */
+		break;
 	default: stream_event(r, e, out); break;
 	}
 	ready_on(r, e->now, out);

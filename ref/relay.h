@@ -34,6 +34,8 @@
  * Flags of the original that are the host's: -a -http-port -stun -stun-port -hostname -cert* -acme* -tcp-keepalive-time -tcp-user-timeout
  * -secrets-*. Not here: -verify-clients, -socket (RAT-013), -ace (HTTP-045), -dev.
  *
+ * UDP sockets of START serve STUN (STN-001).
+ *
  * Commands: COMMAND_CLOSE_PEER, COMMAND_RATES (a file that is wrong keeps the limits in force; NOTE_RATES tells), COMMAND_LEAVE (closes
  * everything, then DELIVER_STOPPED). With profile=derper DELIVER_STOPPED comes unasked when RAT-012 ends the original's process.
  * Notes: see enum note_kind; token of a note is that of the connection concerned. */
@@ -42,6 +44,7 @@
 
 #include "key.h"
 #include "machine.h"
+#include "stun.h"
 
 struct relay;
 
@@ -87,6 +90,7 @@ struct relay_counters {
 	uint64_t tls_accepted, tls_rejected, websocket_accepts;
 	uint64_t tls_requests[2], tls_active[2]; /* TLS 1.2, 1.3: HTTP requests; connections that are DERP now */
 	uint64_t packets_dropped[DROP_REASONS][PACKET_KINDS], bytes_dropped[DROP_REASONS][PACKET_KINDS];
+	struct stun_counters stun; /* MET-004: outside of the set */
 };
 const struct relay_counters *relay_counters(const struct relay *relay);
 

@@ -231,7 +231,7 @@ static void login_client_info(struct relay *r, struct session *s, uint64_t now, 
 	} else {
 		uint8_t copy[KEY_SIZE]; /* the frame goes before the client is in */
 		memcpy(copy, key, sizeof copy);
-		s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info.mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012 */
+		s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info.mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012, MSH-001 */
 		if (admission_is_due(r, s))                                                                            /* HSK-019 */
 			admission_begin(r, s, now, copy, &info, &shared, out);
 		else
