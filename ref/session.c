@@ -240,6 +240,7 @@ static void login_client_info(struct relay *r, struct session *s, uint64_t now, 
 	key_wipe(&shared, sizeof shared);
 }
 
+/* When the login is done and bytes are left, they are read at once (HSK-018). */
 static void login_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	struct frame frame;
