@@ -28,6 +28,8 @@ struct heard {
 	uint64_t left; /* DRAINED */
 	enum close_cause cause;
 	struct address local, remote; /* ACCEPTED, DIALED */
+	uint32_t chain;               /* SECURED: certificates */
+	char name[2][32];             /* their common names */
 };
 
 /* A connection's end, as its machine sees it. */
@@ -206,6 +208,14 @@ static inline void puppet_hear(struct puppet *m, const struct event *e)
 	}
 }
 
+static inline void puppet_note_chain(struct heard *x, const struct event_secured *s)
+{
+	x->chain = s->chain_n;
+	assert(s->chain_n <= 2);
+	for (uint32_t i = 0; i < s->chain_n; i++)
+		snprintf(x->name[i], sizeof x->name[i], "%.*s", (int)s->chain[i].common_name_n, s->chain[i].common_name);
+}
+
 static inline void puppet_note(struct puppet_host *h, const struct event *e, uint64_t at)
 {
 	struct heard *x;
@@ -217,6 +227,7 @@ static inline void puppet_note(struct puppet_host *h, const struct event *e, uin
 	if (e->kind == EVENT_DRAINED) x->n = e->drained.n, x->left = e->drained.left;
 	if (e->kind == EVENT_CLOSED) x->cause = e->closed.cause;
 	if (e->kind == EVENT_ACCEPTED) x->local = e->accepted->local, x->remote = e->accepted->remote;
+	if (e->kind == EVENT_SECURED) puppet_note_chain(x, e->secured);
 	if (e->kind == EVENT_DIALED) x->local = e->dialed->local, x->remote = e->dialed->remote;
 }
 
