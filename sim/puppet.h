@@ -24,8 +24,8 @@ struct heard {
 	uint64_t at; /* of the simulation */
 	enum event_kind kind;
 	uint64_t token;
-	uint64_t n;    /* BYTES: how many; DRAINED: taken */
-	uint64_t left; /* DRAINED */
+	uint64_t n;    /* BYTES: how many; DRAINED: taken; START: the seed's first 8 bytes */
+	uint64_t left; /* DRAINED; START: wall time */
 	enum close_cause cause;
 	struct address local, remote; /* ACCEPTED, DIALED */
 	uint32_t chain;               /* SECURED: certificates */
@@ -223,6 +223,7 @@ static inline void puppet_note(struct puppet_host *h, const struct event *e, uin
 	MEM_ROOM(h->heard, h->heard_n, h->heard_cap);
 	x = &h->heard[h->heard_n++];
 	*x = (struct heard){ .at = at, .kind = e->kind, .token = e->token };
+	if (e->kind == EVENT_START) memcpy(&x->n, e->start->seed, 8), x->left = e->start->wall_ns;
 	if (e->kind == EVENT_BYTES) x->n = e->bytes.n;
 	if (e->kind == EVENT_DRAINED) x->n = e->drained.n, x->left = e->drained.left;
 	if (e->kind == EVENT_CLOSED) x->cause = e->closed.cause;
