@@ -99,7 +99,7 @@ uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
 	struct action *x = actions_add(a, ACTION_SEND, token);
 
 	assert(head_n <= ACTIONS_HEAD_MAX);
-	if (a->arena_cap - a->arena_n < head_n) arena_grow(a, head_n);
+	if (a->arena_cap - a->arena_n <= head_n) arena_grow(a, head_n); /* there is an arena also for a head of none */
 	x->head_at = a->arena_n;
 	x->head_n = head_n;
 	a->arena_n += head_n;
