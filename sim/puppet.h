@@ -66,7 +66,7 @@ struct puppet_host {
 	uint32_t heard_n, heard_cap;
 	struct puppet_end *end; /* all there ever were */
 	uint32_t ends, ends_cap;
-	uint32_t dials; /* so far: slots are used in turn */
+	uint32_t dials; /* so far */
 	uint64_t boot_at;
 };
 
@@ -364,11 +364,24 @@ static inline void stage_order(struct stage *st, uint32_t host, const struct ord
 	assert(up);
 }
 
+/* A slot of the machine's own that no open end has. */
+static inline uint32_t stage_slot(const struct puppet_host *h)
+{
+	bool taken[STAGE_SLOTS] = { false };
+	uint32_t slot = h->dials % STAGE_SLOTS;
+
+	for (uint32_t i = 0; i < h->ends; i++)
+		if (h->end[i].open && token_is_machine(h->end[i].token)) taken[token_slot(h->end[i].token)] = true;
+	for (uint32_t i = 0; i < STAGE_SLOTS && taken[slot]; i++) slot = (slot + 1) % STAGE_SLOTS;
+	assert(!taken[slot]);
+	return slot;
+}
+
 /* Returns the token. */
 static inline uint64_t stage_dial_to(struct stage *st, uint32_t host, struct address to)
 {
-	uint32_t k = st->host[host].dials++;
-	struct order o = { .kind = ORDER_DIAL, .token = TOKEN_MACHINE | token_make(k % STAGE_SLOTS, k / STAGE_SLOTS + 1), .to = to };
+	uint32_t slot = stage_slot(&st->host[host]);
+	struct order o = { .kind = ORDER_DIAL, .token = TOKEN_MACHINE | token_make(slot, ++st->host[host].dials), .to = to };
 
 	stage_order(st, host, &o, 1);
 	return o.token;
