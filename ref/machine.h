@@ -369,7 +369,7 @@ static inline struct action *actions_add(struct actions *a, enum action_kind kin
 static inline uint8_t *actions_head(struct actions *a, struct action *x, uint32_t head_n)
 {
 	assert(head_n <= ACTIONS_HEAD_MAX);
-	if (a->arena == NULL || a->arena_cap - a->arena_n < head_n) actions_arena_grow(a, head_n);
+	if (a->arena_cap - a->arena_n <= head_n) actions_arena_grow(a, head_n + 1); /* a head of no bytes has a place too */
 	x->head_at = a->arena_n;
 	x->head_n = head_n;
 	a->arena_n += head_n;

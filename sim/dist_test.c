@@ -54,7 +54,7 @@ static void against_sorted(uint64_t *v, uint32_t n, uint32_t never)
 	assert_int_equal(d.min, n == 0 ? 0 : v[0]);
 	assert_int_equal(d.max, n == 0 ? 0 : v[n - 1]);
 	assert_int_equal(dist_mean(&d), n == 0 ? 0 : sum / n);
-	for (uint32_t p = 1; p <= 1000; p++) assert_close(dist_quantile(&d, p), nearest_rank(v, n, never, p), d.max);
+	for (uint32_t p = 1; p <= 1000; p += n < 100 ? 1 : 9) assert_close(dist_quantile(&d, p), nearest_rank(v, n, never, p), d.max);
 	if (n > 0 && never == 0) assert_int_equal(dist_quantile(&d, 1000), v[n - 1]);
 	dist_free(&d);
 	assert_null(d.bucket);

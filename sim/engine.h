@@ -25,6 +25,7 @@ enum sim_event {
 	QUEUE_ACK,     /* connection: the handshake's third part reaches the listener */
 	QUEUE_REFUSED, /* connection: RST answers the SYN */
 	QUEUE_SYN_AGAIN,
+	QUEUE_TLS,      /* connection: the step in which the server said START_TLS is over */
 	QUEUE_HELLO,    /* connection: the TLS client's first flight has come */
 	QUEUE_JOBS,     /* host: the first handshake job may be done */
 	QUEUE_FLIGHT,   /* connection: the server's flight reaches the client */
@@ -236,6 +237,7 @@ void flow_each(const struct flow *f, void (*fn)(void *ctx, const uint8_t *p, uin
 
 /* net_tls.c: handshakes */
 void tls_start(struct sim *sim, uint32_t conn, uint32_t side, const struct action_tls *tls, uint64_t at);
+void tls_wanted(struct sim *sim, uint32_t conn);
 void tls_hello(struct sim *sim, uint32_t conn);
 void tls_jobs(struct sim *sim, uint32_t host);
 void tls_flight(struct sim *sim, uint32_t conn);

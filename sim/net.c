@@ -315,6 +315,7 @@ void net_queue_event(struct sim *sim, const struct queued *q)
 	case QUEUE_SYN_ACK: syn_ack(sim, conn); break;
 	case QUEUE_ACK: ack(sim, conn); break;
 	case QUEUE_REFUSED: refused(sim, conn); break;
+	case QUEUE_TLS: tls_wanted(sim, conn); break;
 	case QUEUE_HELLO: tls_hello(sim, conn); break;
 	case QUEUE_FLIGHT: tls_flight(sim, conn); break;
 	case QUEUE_FINISHED: tls_finished(sim, conn); break;

@@ -315,6 +315,55 @@ static void held_leaves_when_the_step_is_over(void **state)
 	}
 }
 
+/* What the simulation's owner may see of a stream, and of its end. */
+struct sight {
+	const struct pair *p;
+	bool there; /* the way from the dialer */
+	uint32_t begun;
+	uint64_t bytes;
+};
+
+static void see_begin(void *ctx, const struct sim_loss *flow)
+{
+	struct sight *s = ctx;
+
+	s->begun++;
+	s->there = flow->from == DIALER;
+	assert_int_equal(flow->from + flow->to, DIALER + LISTENER);
+	assert_int_equal(flow->rx_token, s->there ? s->p->accepted : s->p->token);
+	assert_false(flow->crashed);
+}
+
+static void see_bytes(void *ctx, const uint8_t *p, uint32_t n)
+{
+	struct sight *s = ctx;
+
+	assert_true(s->there);
+	for (uint32_t i = 0; i < n; i++) assert_int_equal(p[i], s->p->st->table[(s->bytes + i) % STAGE_PERIOD]);
+	s->bytes += n;
+}
+
+/* Unread bytes are told direction by direction: those on their way or come, then those that the window holds back, in order. */
+static void streams_are_told(void **state)
+{
+	struct pair p = pair_plain();
+	struct sight sight = { .p = &p };
+	struct sim_stream_visit visit = { .begin = see_begin, .bytes = see_bytes, .ctx = &sight };
+
+	(void)state;
+	stage_read(p.st, LISTENER, p.accepted, 0);
+	send(p.st, DIALER, p.token, WINDOW + 5000);
+	sim_streams_each(p.st->sim, &visit);
+	assert_int_equal(sight.begun, 2);
+	assert_int_equal(sight.bytes, WINDOW + 5000);
+	stage_read(p.st, LISTENER, p.accepted, SIM_TURN_MAX);
+	sim_run(p.st->sim, 2 * NS_S);
+	sight.bytes = 0;
+	sim_streams_each(p.st->sim, &visit);
+	assert_int_equal(sight.bytes, 0);
+	stage_free(p.st);
+}
+
 /* ---- the user timeout ---- */
 
 /* HTTP-023: it also ends a connection whose receiver is alive but has kept its window closed for so long. Its receiver gets a RST. */
@@ -468,8 +517,9 @@ int main(void)
 		cmocka_unit_test(eof_waits_for_read),       cmocka_unit_test(window_a_round_trip),
 		cmocka_unit_test(drained_above_low_water),  cmocka_unit_test(cut_at_every_byte),
 		cmocka_unit_test(abort_drops_what_is_held), cmocka_unit_test(held_leaves_when_the_step_is_over),
-		cmocka_unit_test(closed_window_times_out),  cmocka_unit_test(progress_renews_timeout),
-		cmocka_unit_test(timeout_counts_afresh),    cmocka_unit_test(conserves_bytes),
+		cmocka_unit_test(streams_are_told),         cmocka_unit_test(closed_window_times_out),
+		cmocka_unit_test(progress_renews_timeout),  cmocka_unit_test(timeout_counts_afresh),
+		cmocka_unit_test(conserves_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,10 +24,12 @@ struct heard {
 	uint64_t at; /* of the simulation */
 	enum event_kind kind;
 	uint64_t token;
-	uint64_t n;    /* BYTES: how many; DRAINED: taken */
-	uint64_t left; /* DRAINED */
+	uint64_t n;    /* BYTES: how many; DRAINED: taken; START: the seed's first 8 bytes */
+	uint64_t left; /* DRAINED; START: wall time */
 	enum close_cause cause;
 	struct address local, remote; /* ACCEPTED, DIALED */
+	uint32_t chain;               /* SECURED: certificates */
+	char name[2][32];             /* their common names */
 };
 
 /* A connection's end, as its machine sees it. */
@@ -64,7 +66,7 @@ struct puppet_host {
 	uint32_t heard_n, heard_cap;
 	struct puppet_end *end; /* all there ever were */
 	uint32_t ends, ends_cap;
-	uint32_t dials; /* so far: slots are used in turn */
+	uint32_t dials; /* so far */
 	uint64_t boot_at;
 };
 
@@ -206,6 +208,14 @@ static inline void puppet_hear(struct puppet *m, const struct event *e)
 	}
 }
 
+static inline void puppet_note_chain(struct heard *x, const struct event_secured *s)
+{
+	x->chain = s->chain_n;
+	assert(s->chain_n <= 2);
+	for (uint32_t i = 0; i < s->chain_n; i++)
+		snprintf(x->name[i], sizeof x->name[i], "%.*s", (int)s->chain[i].common_name_n, s->chain[i].common_name);
+}
+
 static inline void puppet_note(struct puppet_host *h, const struct event *e, uint64_t at)
 {
 	struct heard *x;
@@ -213,10 +223,12 @@ static inline void puppet_note(struct puppet_host *h, const struct event *e, uin
 	MEM_ROOM(h->heard, h->heard_n, h->heard_cap);
 	x = &h->heard[h->heard_n++];
 	*x = (struct heard){ .at = at, .kind = e->kind, .token = e->token };
+	if (e->kind == EVENT_START) memcpy(&x->n, e->start->seed, 8), x->left = e->start->wall_ns;
 	if (e->kind == EVENT_BYTES) x->n = e->bytes.n;
 	if (e->kind == EVENT_DRAINED) x->n = e->drained.n, x->left = e->drained.left;
 	if (e->kind == EVENT_CLOSED) x->cause = e->closed.cause;
 	if (e->kind == EVENT_ACCEPTED) x->local = e->accepted->local, x->remote = e->accepted->remote;
+	if (e->kind == EVENT_SECURED) puppet_note_chain(x, e->secured);
 	if (e->kind == EVENT_DIALED) x->local = e->dialed->local, x->remote = e->dialed->remote;
 }
 
@@ -352,11 +364,24 @@ static inline void stage_order(struct stage *st, uint32_t host, const struct ord
 	assert(up);
 }
 
+/* A slot of the machine's own that no open end has. */
+static inline uint32_t stage_slot(const struct puppet_host *h)
+{
+	bool taken[STAGE_SLOTS] = { false };
+	uint32_t slot = h->dials % STAGE_SLOTS;
+
+	for (uint32_t i = 0; i < h->ends; i++)
+		if (h->end[i].open && token_is_machine(h->end[i].token)) taken[token_slot(h->end[i].token)] = true;
+	for (uint32_t i = 0; i < STAGE_SLOTS && taken[slot]; i++) slot = (slot + 1) % STAGE_SLOTS;
+	assert(!taken[slot]);
+	return slot;
+}
+
 /* Returns the token. */
 static inline uint64_t stage_dial_to(struct stage *st, uint32_t host, struct address to)
 {
-	uint32_t k = st->host[host].dials++;
-	struct order o = { .kind = ORDER_DIAL, .token = TOKEN_MACHINE | token_make(k % STAGE_SLOTS, k / STAGE_SLOTS + 1), .to = to };
+	uint32_t slot = stage_slot(&st->host[host]);
+	struct order o = { .kind = ORDER_DIAL, .token = TOKEN_MACHINE | token_make(slot, ++st->host[host].dials), .to = to };
 
 	stage_order(st, host, &o, 1);
 	return o.token;

@@ -103,10 +103,12 @@ void sim_crash(struct sim *sim, uint32_t host, enum sim_crash how)
 
 	assert(!sim->in_step && h->machine != NULL);
 	h->crash = how;
-	if (h->free_at <= sim->now)
+	if (h->free_at <= sim->now) {
 		crash_now(sim, host);
-	else
-		queue_push(&sim->queue, h->free_at, host_kind(sim, QUEUE_CRASH, host), host);
+		return;
+	}
+	queue_push(&sim->queue, h->free_at, host_kind(sim, QUEUE_CRASH, host), host);
+	h->free_at = TIME_NEVER; /* no other step begins */
 }
 
 bool sim_command(struct sim *sim, uint32_t host, const struct event_command *command) { return node_command(sim, host, command); }
