@@ -14,7 +14,7 @@ static const char crashes[] = "# every way to lose a packet\n"
 			      "tailnet acme x6 clients=4 spread=europe join=0s..2s\n"
 			      "tailnet beta x2 clients=3 spread=world join=0s..2s\n"
 			      "load disco every=100ms..200ms\n"
-			      "load bulk share=100% rate=4Mbps for=5s..10s\n"
+			      "load bulk share=100% rate=2Mbps size=2500B for=5s..10s\n"
 			      "policy order=scattered\n"
 			      "at 10s crash fra/1\n"
 			      "at 12.5s restart fra/1\n"
@@ -73,15 +73,15 @@ static void census_sum_is_exact(void **state)
 	struct seconds s;
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= 3; seed++) {
+	for (uint64_t seed = 1; seed <= 2; seed++) {
 		begin(&s, seed);
 		try_run(&s.try, crashes);
 		try_is_good(&s.try);
 		assert_int_equal(s.seconds, 80);
 		assert_int_equal(s.nowhere, 0);
-		assert_true(s.last.delivered > 100000 && s.last.dropped > 1000 && s.last.dropped_by_client > 1000);
-		assert_true(s.last.lost_crash > 1000 && s.last.lost_stream > 100);
-		assert_true(s.queued > 1000 && s.in_flight > 10000);
+		assert_true(s.last.delivered > 50000 && s.last.dropped > 1000 && s.last.dropped_by_client > 1000);
+		assert_true(s.last.lost_crash > 500 && s.last.lost_stream > 20);
+		assert_true(s.queued > 1000 && s.in_flight > 5000);
 		try_end(&s.try);
 	}
 }
