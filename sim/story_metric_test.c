@@ -153,8 +153,12 @@ static void metric_drops_unknown_dest(void **state)
 	                         "region fra nodes=1\n"
 	                         "tailnet acme clients=2 spread=frankfurt join=0s..1s\n"
 	                         "load disco every=100ms begin=2s till=15s\n"
-	                         "at 5s leave acme/1/2\n" DROPS "until 20s\n");
+	                         "at 5s leave acme/1/2\n" DROPS "expect at end bytes.sent == 19840B\n"
+	                         "expect at end bytes.delivered < 10KB\n"
+	                         "until 20s\n");
 	p = story_packets(t.story);
+	assert_int_equal(p.sent, 160); /* of 124 B */
+	assert_int_equal(measured(&t, 9), p.delivered * 124);
 	assert_in_range(measured(&t, 1), 99, 100);
 	assert_int_equal(measured(&t, 0), measured(&t, 1));
 	assert_int_equal(p.sent, p.delivered + p.dropped + p.lost_stream); /* the last was on its way to him */
@@ -254,13 +258,13 @@ static void metric_losses_have_their_kinds(void **state)
 	losses("# closed in the middle\n"
 	       "region fra nodes=1\n"
 	       "tailnet acme clients=4 spread=europe join=0s..1s\n"
-	       "load bulk share=100% rate=4Mbps for=1h begin=2s\n"
+	       "load bulk share=100% rate=20Mbps size=20KB for=1h begin=2s\n"
 	       "at 5s close clients\n" LOSSES "until 20s\n",
 	       LEDGER_LOST_STREAM);
 	losses("# crashed in the middle\n"
 	       "region fra nodes=2\n"
 	       "tailnet acme x4 clients=4 spread=europe join=0s..1s\n"
-	       "load bulk share=100% rate=4Mbps for=1h begin=2s\n"
+	       "load bulk share=100% rate=20Mbps size=20KB for=1h begin=2s\n"
 	       "policy order=scattered\n"
 	       "at 5s crash fra/1\n" LOSSES "until 20s\n",
 	       LEDGER_LOST_CRASH);

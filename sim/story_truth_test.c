@@ -123,7 +123,10 @@ static void truth_silence_is_noticed_after_120_s(void **state)
 				   "load disco every=1s of=talks\n"
 				   "policy order=same\n"
 				   "at 20s crash silent fra/1\n"
+				   "expect at 19s clients.zombie of talks == 0\n"
 				   "expect at 119s clients.zombie == 16\n"
+				   "expect at 119s clients.zombie of talks == 100%\n"
+				   "expect at 125s clients.zombie of quiet == 0\n"
 				   "expect at 125s clients.zombie == 8\n" /* the quiet ones heard nothing since they came */
 				   "expect at 143s clients.zombie == 0\n"
 				   "expect at end clients.away == 16\n"
