@@ -137,6 +137,7 @@ struct pair {
 	uint16_t tls_version;
 	uint8_t seed;
 	struct address remote; /* from where wires and clients come, if not all zero */
+	bool remote_unknown;   /* all zero after all (PGR-020) */
 	uint64_t wall_ns;
 	struct pair_host host[PAIR_HOSTS];
 	int hosts;
@@ -564,7 +565,7 @@ static inline void pair_dispatch(struct pair *p, struct pair_item x)
 	struct pair_end *e = &p->stream[x.stream].end[x.side];
 	struct event_accepted accepted = { .listener = x.token,
 		                           .local = p->stream[x.stream].to,
-		                           .remote = address_is_zero(&p->remote) ? pair_address(7, 41641) : p->remote };
+		                           .remote = address_is_zero(&p->remote) && !p->remote_unknown ? pair_address(7, 41641) : p->remote };
 	struct event_dialed dialed = { .local = pair_address(7, 41641), .remote = p->stream[x.stream].to };
 	struct event_answer answer = { .result = ANSWER_FAILED };
 
