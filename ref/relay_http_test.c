@@ -523,14 +523,13 @@ STORY(consistency, MESHED)
 	wire_login(p, r, A, NULL);
 	login_mesh(p, r, B);
 	assert_string_equal(debug_get(p, s, "/debug/check"), "derp.Server ConsistencyCheck okay");
-	assert_string_equal(debug_get(p, s, "/healthz"), "ok\n");
 	wrong->current_connections++;
 	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "\r\n\r\nexpvar connections = 4 != clients map says of 3\n");
 	wrong->current_connections--;
 	wrong->clients_local--;
 	wrong->clients_remote++;
-	send_text(p, s, GET("/healthz"));
+	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "\r\n\r\n1 local keys counted, 2 in the table, 1 remote keys counted, 0 in the table\n");
 	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "HTTP/1.1 500 Internal Server Error\r\n");
@@ -551,6 +550,20 @@ STORY(consistency_derper, "profile=derper\n")
 	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "\r\n\r\nexpvar connections = 5 != clients map says of 2\n");
 	wire_fin(p, a);
+}
+
+/* Ours: whether all that is configured works, told to anybody. */
+STORY(health, MESHED "mesh-with=192.0.2.99:443\n")
+{
+	int s = wire_connect(p, r);
+
+	send_text(p, s, GET("/healthz"));
+	has(rest(p, s), "HTTP/1.1 503 Service Unavailable\r\n");
+	send_text(p, s, GET("/healthz"));
+	has(rest(p, s), "\r\n\r\n0 of 1 mesh links up\n");
+	s = wire_connect(p, pair_relay(p, A, ""));
+	send_text(p, s, GET("/healthz"));
+	has(rest(p, s), "\r\n\r\nok\n");
 }
 
 /* ---- bootstrap names ---- */
@@ -684,6 +697,7 @@ int main(void)
 		cmocka_unit_test(traffic_forms),
 		cmocka_unit_test(consistency),
 		cmocka_unit_test(consistency_derper),
+		cmocka_unit_test(health),
 		cmocka_unit_test(bootstrap_rounds),
 		cmocka_unit_test(config_checked),
 	};

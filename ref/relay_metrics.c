@@ -351,18 +351,14 @@ void metrics_check(const struct relay *r, struct reply *o)
 	reply_free(&found);
 }
 
-/* Ours, for whoever watches the machine: 200 while everything that is configured works. */
+/* Ours, for whoever watches the machine, and cheap, since anybody may ask: 200 while everything that is configured works. */
 void metrics_health(const struct relay *r, struct reply *o)
 {
 	uint32_t links = relay_mesh_links(r), up = relay_mesh_links_up(r);
-	struct reply found = { 0 };
 
 	reply_init(o, 200, "text/plain; charset=utf-8", REPLY_NO_CACHE | REPLY_NO_SNIFF);
 	if (!r->site.derp) reply_format(o, "DERP is switched off\n");
 	if (up < links) reply_format(o, "%u of %u mesh links up\n", up, links);
-	inconsistencies(r, &found);
-	if (found.n != 0) reply_format(o, "%.*s\n", (int)found.n, found.body);
-	reply_free(&found);
 	o->status = o->n == 0 ? 200 : 503;
 	if (o->n == 0) reply_format(o, "ok\n");
 }
