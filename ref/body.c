@@ -19,12 +19,14 @@ static bool length(struct http_text t, uint64_t *out)
 uint32_t body_begin(struct body *b, const struct http_head *head, bool *too_long)
 {
 	const struct http_text *coding = http_field(head, "Transfer-Encoding"), *n = NULL;
+	uint32_t codings = 0;
 	uint64_t bytes = 0;
 
 	*b = (struct body){ .state = BODY_OVER };
 	*too_long = http_field(head, "Expect") != NULL;
 	for (uint32_t i = 0; i < head->fields; i++) {
 		const struct http_field *f = &head->field[i];
+		codings += http_text_is_nocase(f->name, "Transfer-Encoding");
 		if (!http_text_is_nocase(f->name, "Content-Length")) continue;
 		if (n != NULL && (n->n != f->value.n || memcmp(n->p, f->value.p, n->n) != 0)) return 400; /* two different ones */
 		n = &f->value;
@@ -32,7 +34,7 @@ uint32_t body_begin(struct body *b, const struct http_head *head, bool *too_long
 	}
 	if (coding != NULL) {
 		if (n != NULL || head->minor == 0) return 400; /* who believes which is how requests are smuggled */
-		if (!http_text_is_nocase(*coding, "chunked")) return 501;
+		if (codings != 1 || !http_text_is_nocase(*coding, "chunked")) return 501;
 		b->state = BODY_SIZE;
 	} else if (bytes != 0) {
 		*too_long |= bytes > BODY_MAX;

@@ -54,6 +54,7 @@ static void heads(void **state)
 		{ "0\r\nTransfer-Encoding: chunked", 400, BODY_OVER, 0, false },
 		{ "1\r\nTransfer-Encoding: gzip, chunked", 501, BODY_OVER, 0, false },
 		{ "1\r\nTransfer-Encoding: identity", 501, BODY_OVER, 0, false },
+		{ "1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 501, BODY_OVER, 0, false },
 	};
 
 	(void)state;

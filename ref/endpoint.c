@@ -293,28 +293,33 @@ static enum endpoint by_helper(const struct endpoint_site *site, const struct en
 	return ENDPOINT_REPLY;
 }
 
-/* HTTP-003 and RFC 9112: HTTP/1.1 needs one Host, of any name; CONNECT names its own. */
-static bool host_is_legal(const struct http_head *head)
+static bool host_is_legal(struct http_text host)
+{
+	for (uint32_t i = 0; i < host.n; i++) {
+		char c = host.p[i];
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    (c == 0 || strchr("!$%&'()*+,-.:;=@[]_~", c) == NULL))
+			return false;
+	}
+	return true;
+}
+
+/* HTTP-003 and RFC 9112: HTTP/1.1 needs one Host, of any name; CONNECT names its own. True: refused. */
+static bool by_host(const struct http_head *head, struct reply *reply)
 {
 	const struct http_text *host = http_field(head, "Host");
 	uint32_t hosts = 0;
 
 	for (uint32_t i = 0; i < head->fields; i++) hosts += http_text_is_nocase(head->field[i].name, "Host");
-	if (hosts == 0) return head->minor == 0 || http_text_is(head->method, "CONNECT");
-	for (uint32_t i = 0; i < host->n; i++) {
-		char c = host->p[i];
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    (c == 0 || strchr("!$%&'()*+,-.:;=@[]_~", c) == NULL))
-			return false;
-	}
-	return hosts == 1;
-}
-
-/* An error after which the connection ends, as it does where the original answers before it looks at paths. */
-static void refuse(struct reply *reply, uint32_t status, const char *line)
-{
-	reply_error(reply, status, line);
-	reply->with |= REPLY_SAY_CLOSE;
+	if (hosts == 0 && head->minor == 1 && !http_text_is(head->method, "CONNECT"))
+		reply_refuse(reply, 400, "missing required Host header");
+	else if (hosts > 1)
+		reply_refuse(reply, 400, NULL);
+	else if (hosts == 1 && !host_is_legal(*host))
+		reply_refuse(reply, 400, "malformed Host header");
+	else
+		return false;
+	return true;
 }
 
 /* A request that needs no path: refused, or for the server as a whole. */
@@ -323,10 +328,9 @@ static bool by_head(const struct endpoint_call *call, struct reply *reply)
 	const struct http_head *head = call->head;
 	bool connect = http_text_is(head->method, "CONNECT");
 
-	if (!host_is_legal(head))
-		refuse(reply, 400, "400 Bad Request: one Host header, please");
-	else if (head->target.n > ENDPOINT_TARGET_MAX)
-		refuse(reply, 414, "the request target is too long");
+	if (by_host(head, reply)) return true;
+	if (head->target.n > ENDPOINT_TARGET_MAX)
+		reply_refuse(reply, 414, NULL);
 	else if (connect && call->tls) /* HTTP-045 */
 		reply_error(reply, 403, "CONNECT not enabled");
 	else if (connect && head->target.p[0] != '/')
@@ -349,7 +353,7 @@ enum endpoint endpoint_route(const struct endpoint_site *site, const struct endp
 	if (by_head(call, reply)) return ENDPOINT_REPLY;
 	target = split(local_form(head->target));
 	if (target.path.n == 0 || target.path.p[0] != '/' || !resolve(target.path, resolved)) {
-		refuse(reply, 400, "400 Bad Request");
+		reply_refuse(reply, 400, NULL);
 		return ENDPOINT_REPLY;
 	}
 	n = clean(target.path, path);

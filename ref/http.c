@@ -210,26 +210,10 @@ static enum http_upgrade upgrade_of(const struct http_head *head)
 	return field_is(head, "Derp-Fast-Start", "1") ? HTTP_UPGRADE_DERP_FAST : HTTP_UPGRADE_DERP;              /* HTTP-008 */
 }
 
-/* The path without query. */
-static struct http_text path_of(struct http_text target)
-{
-	const char *query = memchr(target.p, '?', target.n);
-
-	return query == NULL ? target : (struct http_text){ .p = target.p, .n = (uint32_t)(query - target.p) };
-}
-
 uint32_t http_request_judge(const struct http_head *head, struct http_request *out)
 {
-	const struct http_text *ideal = http_field(head, "Ideal-Node"), *connection = http_field(head, "Connection");
-	struct http_text path = path_of(head->target);
+	const struct http_text *ideal = http_field(head, "Ideal-Node");
 
-	*out = (struct http_request){ .keep_alive = head->minor == 1 };
-	if (connection != NULL && http_text_is_nocase(*connection, "close")) out->keep_alive = false;
-	if (head->minor == 1 && http_field(head, "Host") == NULL) { /* HTTP-003 */
-		out->keep_alive = false;
-		return 400;
-	}
-	if (!http_text_is(path, "/derp")) return 404; /* HTTP-004; the endpoints are the next chapter's */
 	out->upgrade = upgrade_of(head);
 	out->ideal_node = ideal != NULL && ideal->n > 0; /* HTTP-018 */
 	if (out->upgrade == HTTP_UPGRADE_WEBSOCKET) return 501;

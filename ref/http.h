@@ -46,14 +46,13 @@ bool http_has_token(const struct http_head *head, const char *name, const char *
 bool http_text_is(struct http_text t, const char *s);                                   /* exactly */
 bool http_text_is_nocase(struct http_text t, const char *s);
 
-/* What a relay makes of a request head. */
+/* What a relay makes of the head of a request to /derp; other paths are endpoint.h's. */
 enum http_upgrade { HTTP_UPGRADE_NONE, HTTP_UPGRADE_DERP, HTTP_UPGRADE_DERP_FAST /* HTTP-008 */, HTTP_UPGRADE_WEBSOCKET };
 struct http_request {
 	enum http_upgrade upgrade;
 	bool ideal_node; /* HTTP-018: a non-empty Ideal-Node */
-	bool keep_alive;
 };
-/* Status 0: serve the upgrade that out says; else answer with this status (426, 404, 400, ...) as http_answer does. */
+/* Of a request to /derp. Status 0: serve the upgrade that out says; else answer with this status (426, ...). */
 uint32_t http_request_judge(const struct http_head *head, struct http_request *out);
 
 enum { HTTP_OUT_MAX = 2048 };

@@ -54,8 +54,9 @@ static void send_reply(struct relay *r, struct session *s, uint64_t now, const s
 /* Answers; then the connection ends, or the body of the request is skipped and the next one awaited for as long as the first. */
 static void answer(struct relay *r, struct session *s, uint64_t now, const struct reply *reply, bool head_only, bool close, struct actions *out)
 {
-	send_reply(r, s, now, reply, head_only, close || (reply->with & REPLY_SAY_CLOSE) != 0, out);
-	if (close || (reply->with & REPLY_SAY_CLOSE) != 0) {
+	close |= (reply->with & (REPLY_SAY_CLOSE | REPLY_BARE)) != 0;
+	send_reply(r, s, now, reply, head_only, close, out);
+	if (close) {
 		session_close(r, s, now, "http answered", false, out);
 		return;
 	}
@@ -74,12 +75,12 @@ static void stream_traffic(struct relay *r, struct session *s, uint64_t now, str
 		answer(r, s, now, reply, false, true, out);
 		return;
 	}
-	reply_init(reply, 200, "text/plain; charset=utf-8", REPLY_TYPE_GUESSED | REPLY_CHUNKED);
+	reply_init(reply, 200, "text/plain; charset=utf-8", DEBUG_PAGE | REPLY_TYPE_GUESSED | REPLY_CHUNKED);
 	if (t == NULL) {
 		answer(r, s, now, reply, true, true, out);
 		return;
 	}
-	if (!chunked) reply->with = REPLY_TYPE_GUESSED | REPLY_SAY_CLOSE | REPLY_UNTIL_CLOSE;
+	if (!chunked) reply->with = DEBUG_PAGE | REPLY_TYPE_GUESSED | REPLY_SAY_CLOSE | REPLY_UNTIL_CLOSE;
 	send_reply(r, s, now, reply, false, false, out);
 	remembered(s)->traffic = t;
 	s->phase_deadline = TIME_NEVER;
@@ -103,6 +104,16 @@ static void fill(struct relay *r, const struct session *s, uint64_t now, enum en
 
 /* ---- requests ---- */
 
+/* Something that is no request: the connection cannot go on. */
+static void refuse(struct relay *r, struct session *s, uint64_t now, uint32_t status, struct actions *out)
+{
+	struct reply reply = { 0 };
+
+	reply_refuse(&reply, status, NULL);
+	answer(r, s, now, &reply, false, true, out);
+	reply_free(&reply);
+}
+
 /* False: the connection is DERP now, over, or has nothing more to say. */
 static bool serve(struct relay *r, struct session *s, uint64_t now, const struct http_head *head, struct actions *out)
 {
@@ -115,10 +126,7 @@ static bool serve(struct relay *r, struct session *s, uint64_t now, const struct
 
 	if (s->tls != 0) r->count.tls_requests[s->tls == 3]++;
 	if (status != 0) {
-		reply_init(&reply, 0, NULL, 0);
-		reply_error(&reply, status, http_status_text(status));
-		answer(r, s, now, &reply, false, true, out);
-		reply_free(&reply);
+		refuse(r, s, now, status, out);
 		return false;
 	}
 	endpoint = endpoint_route(&r->site, &call, &reply);
@@ -140,17 +148,6 @@ static bool serve(struct relay *r, struct session *s, uint64_t now, const struct
 	reply_free(&reply);
 	if (s->phase == SESSION_HTTP && body.state != BODY_OVER) remembered(s)->body = body;
 	return s->phase == SESSION_HTTP;
-}
-
-/* Something that is no request: the connection cannot go on. */
-static void refuse(struct relay *r, struct session *s, uint64_t now, uint32_t status, struct actions *out)
-{
-	struct reply reply;
-
-	reply_init(&reply, 0, NULL, 0);
-	reply_error(&reply, status, http_status_text(status));
-	answer(r, s, now, &reply, false, true, out);
-	reply_free(&reply);
 }
 
 static bool head_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)

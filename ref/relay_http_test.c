@@ -190,6 +190,20 @@ STORY(upgrade_with_body, "")
 	frame_is(p, s, FRAME_SERVER_INFO);
 }
 
+/* HTTP-004: the path that the endpoint was found by is the one that is served. */
+STORY(upgrade_by_other_names, "")
+{
+	static const char *const targets[] = { "/%64erp", "http://relay.test/derp?x", "/derp?" };
+
+	for (int i = 0; i < 3; i++) {
+		char request[200];
+		int s = wire_connect(p, r);
+		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\nUpgrade: DERP\r\n\r\n", targets[i]);
+		send_text(p, s, request);
+		assert_memory_equal(rest(p, s), "HTTP/1.1 101 ", 13);
+	}
+}
+
 /* HTTP-041: with DERP off no upgrade is served, the rest is. */
 STORY(derp_off, "derp=off\n")
 {
@@ -385,6 +399,11 @@ static int login_mesh(struct pair *p, int r, uint8_t key)
 	return wire_login(p, r, key, &info);
 }
 
+#define HARDENED \
+	"Content-Security-Policy: default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; block-all-mixed-content; " \
+	"object-src 'none'; style-src 'self' 'unsafe-inline'\r\nStrict-Transport-Security: max-age=63072000; includeSubDomains\r\n" \
+	"X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+
 /* HTTP-043: only for who may see it; the index links what there is. */
 STORY(debug_pages, "debug-allow=192.0.2.7,198.51.100.1\n")
 {
@@ -404,7 +423,7 @@ STORY(traffic, "")
 {
 	struct key a = pair_public(A), b = pair_public(B);
 	static const char request[] = "GET /derp HTTP/1.1\r\nHost: relay.test\r\nUpgrade: DERP\r\nConnection: Upgrade\r\nDerp-Fast-Start: 1\r\n\r\n";
-	char hex[2][KEY_HEX], want[600], line[2][200];
+	char hex[2][KEY_HEX], want[1000], line[2][200];
 	int sa = wire_login(p, r, A, NULL), sb = wire_login(p, r, B, NULL), s = debug_connect(p, r);
 	static const uint8_t packet[100] = { 9 };
 
@@ -415,7 +434,7 @@ STORY(traffic, "")
 		snprintf(line[i], sizeof line[0], "{\"Sent\":103,\"Recv\":%zu,\"Key\":\"nodekey:%.*s\"}\n", sizeof request - 1 + 109, KEY_HEX,
 		         hex[i]);
 	snprintf(want, sizeof want,
-	         "HTTP/1.1 200 OK\r\n" DATE "Content-Type: text/plain; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n%s%s\n\r\n",
+	         "HTTP/1.1 200 OK\r\n" HARDENED DATE "Content-Type: text/plain; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n%s%s\n\r\n",
 	         strlen(line[0]) + strlen(line[1]) + 1, line[0], line[1]);
 	text_is(p, s, want);
 	pair_advance(p, 2 * NS_S - 1);
@@ -489,7 +508,7 @@ STORY(traffic_forms, "")
 	closed(p, s);
 	s = debug_connect(p, r);
 	send_text(p, s, "GET /debug/traffic HTTP/1.0\r\n\r\n");
-	text_is(p, s, "HTTP/1.1 200 OK\r\nConnection: close\r\n" DATE "Content-Type: text/plain; charset=utf-8\r\n\r\n\n");
+	text_is(p, s, "HTTP/1.1 200 OK\r\nConnection: close\r\n" HARDENED DATE "Content-Type: text/plain; charset=utf-8\r\n\r\n\n");
 	pair_advance(p, 2 * NS_S);
 	text_is(p, s, "\n");
 }
@@ -504,14 +523,13 @@ STORY(consistency, MESHED)
 	wire_login(p, r, A, NULL);
 	login_mesh(p, r, B);
 	assert_string_equal(debug_get(p, s, "/debug/check"), "derp.Server ConsistencyCheck okay");
-	assert_string_equal(debug_get(p, s, "/healthz"), "ok\n");
 	wrong->current_connections++;
 	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "\r\n\r\nexpvar connections = 4 != clients map says of 3\n");
 	wrong->current_connections--;
 	wrong->clients_local--;
 	wrong->clients_remote++;
-	send_text(p, s, GET("/healthz"));
+	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "\r\n\r\n1 local keys counted, 2 in the table, 1 remote keys counted, 0 in the table\n");
 	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "HTTP/1.1 500 Internal Server Error\r\n");
@@ -532,6 +550,20 @@ STORY(consistency_derper, "profile=derper\n")
 	send_text(p, s, GET("/debug/check"));
 	has(rest(p, s), "\r\n\r\nexpvar connections = 5 != clients map says of 2\n");
 	wire_fin(p, a);
+}
+
+/* Ours: whether all that is configured works, told to anybody. */
+STORY(health, MESHED "mesh-with=192.0.2.99:443\n")
+{
+	int s = wire_connect(p, r);
+
+	send_text(p, s, GET("/healthz"));
+	has(rest(p, s), "HTTP/1.1 503 Service Unavailable\r\n");
+	send_text(p, s, GET("/healthz"));
+	has(rest(p, s), "\r\n\r\n0 of 1 mesh links up\n");
+	s = wire_connect(p, pair_relay(p, A, ""));
+	send_text(p, s, GET("/healthz"));
+	has(rest(p, s), "\r\n\r\nok\n");
 }
 
 /* ---- bootstrap names ---- */
@@ -648,12 +680,26 @@ static void config_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pipelined),          cmocka_unit_test(one_answer),       cmocka_unit_test(bodies),
-		cmocka_unit_test(upgrade_with_body),  cmocka_unit_test(derp_off),         cmocka_unit_test(ports),
-		cmocka_unit_test(request_time),       cmocka_unit_test(answer_time),      cmocka_unit_test(endless_head),
-		cmocka_unit_test(unread_answers),     cmocka_unit_test(debug_pages),      cmocka_unit_test(traffic),
-		cmocka_unit_test(traffic_bounds),     cmocka_unit_test(traffic_forms),    cmocka_unit_test(consistency),
-		cmocka_unit_test(consistency_derper), cmocka_unit_test(bootstrap_rounds), cmocka_unit_test(config_checked),
+		cmocka_unit_test(pipelined),
+		cmocka_unit_test(one_answer),
+		cmocka_unit_test(bodies),
+		cmocka_unit_test(upgrade_with_body),
+		cmocka_unit_test(upgrade_by_other_names),
+		cmocka_unit_test(derp_off),
+		cmocka_unit_test(ports),
+		cmocka_unit_test(request_time),
+		cmocka_unit_test(answer_time),
+		cmocka_unit_test(endless_head),
+		cmocka_unit_test(unread_answers),
+		cmocka_unit_test(debug_pages),
+		cmocka_unit_test(traffic),
+		cmocka_unit_test(traffic_bounds),
+		cmocka_unit_test(traffic_forms),
+		cmocka_unit_test(consistency),
+		cmocka_unit_test(consistency_derper),
+		cmocka_unit_test(health),
+		cmocka_unit_test(bootstrap_rounds),
+		cmocka_unit_test(config_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,13 @@ void reply_error(struct reply *r, uint32_t status, const char *line)
 	reply_format(r, "%s\n", line);
 }
 
+void reply_refuse(struct reply *r, uint32_t status, const char *why)
+{
+	reply_free(r);
+	reply_init(r, status, TEXT_TYPE, REPLY_BARE);
+	reply_format(r, "%u %s%s%s", status, http_status_text(status), why == NULL ? "" : ": ", why == NULL ? "" : why);
+}
+
 /* ---- redirects ---- */
 
 static void put_html(struct reply *r, const char *p)
@@ -100,7 +107,7 @@ void reply_redirect(struct reply *r, uint32_t status, const char *url, size_t n,
 
 #define POLICY \
 	"Content-Security-Policy: default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; block-all-mixed-content; " \
-	"object-src 'none'\r\n"
+	"object-src 'none'%s\r\n"
 
 /* What endpoints set, sorted by name. */
 static void put_fields(struct reply *out, const struct reply *r)
@@ -108,7 +115,7 @@ static void put_fields(struct reply *out, const struct reply *r)
 	if (r->with & REPLY_ANY_ORIGIN) reply_format(out, "Access-Control-Allow-Origin: *\r\n");
 	if (r->with & REPLY_NO_CACHE) reply_format(out, "Cache-Control: no-cache, no-store, must-revalidate, no-transform, max-age=0\r\n");
 	if (r->with & REPLY_SAY_CLOSE) reply_format(out, "Connection: close\r\n");
-	if (r->with & REPLY_BROWSER) reply_format(out, POLICY);
+	if (r->with & REPLY_BROWSER) reply_format(out, POLICY, r->with & REPLY_STYLES ? "; style-src 'self' 'unsafe-inline'" : "");
 	if (r->type != NULL && !(r->with & REPLY_TYPE_GUESSED)) reply_format(out, "Content-Type: %s\r\n", r->type);
 	if (r->location != NULL) reply_format(out, "Location: %s\r\n", r->location);
 	if (r->with & REPLY_BROWSER) reply_format(out, "Strict-Transport-Security: max-age=63072000; includeSubDomains\r\n");
@@ -117,21 +124,31 @@ static void put_fields(struct reply *out, const struct reply *r)
 	if (r->challenge.n != 0) reply_format(out, "X-Tailscale-Response: response %.*s\r\n", (int)r->challenge.n, r->challenge.p);
 }
 
+static void put_head(struct reply *out, const struct reply *r, bool head_only, bool close, uint64_t wall_s)
+{
+	bool endless = (r->with & (REPLY_CHUNKED | REPLY_UNTIL_CLOSE)) != 0;
+	char date[REPLY_DATE];
+
+	if (r->with & REPLY_BARE) {
+		reply_format(out, "HTTP/1.1 %.*s\r\nContent-Type: %s\r\nConnection: close\r\n\r\n", (int)r->n, r->body, r->type);
+		return;
+	}
+	reply_format(out, "HTTP/1.1 %u %s\r\n", r->status, http_status_text(r->status));
+	put_fields(out, r);
+	reply_format(out, "Date: %s\r\n", reply_date(wall_s, date));
+	if (r->status != 204 && !endless && (r->n != 0 || !head_only)) reply_format(out, "Content-Length: %zu\r\n", r->n);
+	if (r->type != NULL && (r->with & REPLY_TYPE_GUESSED) && (r->n != 0 || endless)) reply_format(out, "Content-Type: %s\r\n", r->type);
+	if (close && !(r->with & REPLY_SAY_CLOSE)) reply_format(out, "Connection: close\r\n");
+	if (r->with & REPLY_CHUNKED) reply_format(out, "Transfer-Encoding: chunked\r\n");
+	reply_format(out, "\r\n");
+}
+
 struct packet *reply_write(const struct reply *r, bool head_only, bool close, uint64_t wall_s)
 {
 	struct reply out = { 0 };
-	char date[REPLY_DATE];
 	struct packet *packet;
-	bool chunked = (r->with & REPLY_CHUNKED) != 0, endless = (r->with & (REPLY_CHUNKED | REPLY_UNTIL_CLOSE)) != 0;
 
-	reply_format(&out, "HTTP/1.1 %u %s\r\n", r->status, http_status_text(r->status));
-	put_fields(&out, r);
-	reply_format(&out, "Date: %s\r\n", reply_date(wall_s, date));
-	if (r->status != 204 && !endless && (r->n != 0 || !head_only)) reply_format(&out, "Content-Length: %zu\r\n", r->n);
-	if (r->type != NULL && (r->with & REPLY_TYPE_GUESSED) && (r->n != 0 || endless)) reply_format(&out, "Content-Type: %s\r\n", r->type);
-	if (close && !(r->with & REPLY_SAY_CLOSE)) reply_format(&out, "Connection: close\r\n");
-	if (chunked) reply_format(&out, "Transfer-Encoding: chunked\r\n");
-	reply_format(&out, "\r\n");
+	put_head(&out, r, head_only, close, wall_s);
 	if (!head_only) reply_put(&out, r->body, r->n);
 	packet = packet_copy((const uint8_t *)out.body, (uint32_t)out.n);
 	reply_free(&out);

@@ -16,7 +16,9 @@ enum {
 	REPLY_NO_SNIFF = 16,     /* X-Content-Type-Options alone: error texts */
 	REPLY_TYPE_GUESSED = 32, /* Content-Type stands behind the date, and only beside a body */
 	REPLY_CHUNKED = 64,      /* the body follows in chunks, for as long as it likes */
-	REPLY_UNTIL_CLOSE = 128  /* the body follows, and ends with the connection */
+	REPLY_UNTIL_CLOSE = 128, /* the body follows, and ends with the connection */
+	REPLY_STYLES = 256,      /* with REPLY_BROWSER: pages may style themselves (below /debug/) */
+	REPLY_BARE = 512         /* a refusal: its text is status line and body, little else; the connection ends */
 };
 
 struct reply {
@@ -35,6 +37,8 @@ void reply_put(struct reply *r, const void *p, size_t n); /* behind the body so 
 void reply_format(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A text of one line and a line feed, as errors are told. Replaces what the reply was. */
 void reply_error(struct reply *r, uint32_t status, const char *line);
+/* What the original says of requests that it cannot read: "400 Bad Request", with ": WHY" behind it or (NULL) not. */
+void reply_refuse(struct reply *r, uint32_t status, const char *why);
 /* To the URL; bytes above ASCII are escaped in it. GET gets a link as body; GET and HEAD a type. `with` stays. */
 void reply_redirect(struct reply *r, uint32_t status, const char *url, size_t n, struct http_text method);
 

@@ -55,6 +55,14 @@ static void written(void **state)
 	reply_free(&r);
 	reply_init(&r, 200, "text/plain", REPLY_TYPE_GUESSED | REPLY_CHUNKED);
 	is(&r, false, false, "HTTP/1.1 200 OK\r\n" DATE "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
+	reply_refuse(&r, 400, "because");
+	is(&r, false, true,
+	   "HTTP/1.1 400 Bad Request: because\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request: because");
+	reply_refuse(&r, 431, NULL);
+	is(&r, false, true,
+	   "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+	   "431 Request Header Fields Too Large");
+	reply_free(&r);
 }
 
 /* A link for GET only; what stands in the URL breaks neither header nor page. */

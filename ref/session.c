@@ -236,6 +236,7 @@ static void login_client_info(struct relay *r, struct session *s, uint64_t now, 
 			admission_begin(r, s, now, copy, &info, &shared, out);
 		else
 			session_login_done(r, s, now, copy, &info, &shared, out);
+		if (r->admit_url != NULL && s->wait == NULL) actions_read(out, s->token, r->turn_max); /* a mesh peer: as others from here on */
 	}
 	key_wipe(&shared, sizeof shared);
 }

@@ -234,6 +234,7 @@ uint64_t traffic_deadline(const struct traffic *t);
 uint64_t traffic_memory(const struct traffic *t);
 
 /* relay_metrics.c */
+enum { DEBUG_PAGE = REPLY_BROWSER | REPLY_STYLES }; /* as the original hardens what is below /debug/ */
 void metrics_vars(const struct relay *r, uint64_t now, struct reply *reply);
 void metrics_varz(const struct relay *r, uint64_t now, struct reply *reply);
 void metrics_index(const struct relay *r, uint64_t now, struct reply *reply); /* the page of /debug/ */
