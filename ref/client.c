@@ -18,7 +18,9 @@ static const struct config_key config_table[] = {
 	{ "server-key", CONFIG_KEY, FIELD(server_key), 0, 0, NULL },
 	{ "region", CONFIG_TEXT, FIELD(region), 0, 0, NULL },
 	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL },
+	{ "dial-host", CONFIG_TEXT, FIELD(dial_host), 0, 0, NULL },
 	{ "app-name", CONFIG_TEXT, FIELD(app_name), 0, 0, NULL },
+	{ "proxy", CONFIG_TEXT, FIELD(proxy), 0, 0, NULL },
 	{ "raw", CONFIG_BOOL, FIELD(raw), 0, 0, NULL },
 	{ "plain", CONFIG_BOOL, FIELD(plain), 0, 0, NULL },
 	{ "connect", CONFIG_BOOL, FIELD(connect), 0, 0, NULL },
@@ -26,6 +28,8 @@ static const struct config_key config_table[] = {
 	{ "watch", CONFIG_BOOL, FIELD(watch), 0, 0, NULL },
 	{ "prober", CONFIG_BOOL, FIELD(prober), 0, 0, NULL },
 	{ "can-ack-pings", CONFIG_BOOL, FIELD(can_ack_pings), 0, 0, NULL },
+	{ "prefer-v6", CONFIG_BOOL, FIELD(prefer_v6), 0, 0, NULL },
+	{ "insecure", CONFIG_BOOL, FIELD(insecure), 0, 0, NULL },
 	{ "fast-start", CONFIG_ENUM, FIELD(fast), 0, 0, fasts },
 	{ "retry", CONFIG_ENUM, FIELD(retry), 0, 0, retries },
 	{ "profile", CONFIG_ENUM, FIELD(profile), 0, 0, profiles },
@@ -61,12 +65,17 @@ static bool complain(char error[200], const char *what)
 
 static struct client_region *config_read(const char *text, size_t n, struct client_config *config, char error[200])
 {
+	struct client_proxy proxy;
+
 	*config = defaults;
 	if (!config_parse(text, n, config_table, config, error)) return NULL;
 	if (key_is_zero(config->key.b) && !complain(error, "key= is missing: a client needs a private key")) return NULL;
 	if (config->fast == FAST_ALWAYS && key_is_zero(config->server_key.b) && !complain(error, "fast-start=always needs server-key= (HTTP-010)"))
 		return NULL;
 	if (config->app_name.n > 63 && !complain(error, "app-name= of at most 63 bytes")) return NULL;
+	if (config->proxy.n != 0 && !client_proxy_parse(config->proxy, &proxy, error)) return NULL;
+	if (config->proxy.n != 0 && config->region.n == 0 && !complain(error, "proxy= is for the nodes of a region=, not for a url= (CLI-022)"))
+		return NULL;
 	return client_region_parse(config, error);
 }
 
@@ -80,11 +89,20 @@ bool client_config_check(const char *text, size_t n, char error[200])
 	return region != NULL;
 }
 
+bool client_region_check(const char *json, size_t n, char error[200])
+{
+	struct client_config config = { .region = { .p = json, .n = n } };
+	struct client_region *region = client_region_parse(&config, error);
+
+	free(region);
+	return region != NULL;
+}
+
 /* ---- states ---- */
 
 const char *client_state_name(enum client_state state)
 {
-	static const char *const name[CLIENT_STATES] = { "idle", "dialing", "tls", "http", "login", "sent", "ready", "waiting", "gone" };
+	static const char *const name[CLIENT_STATES] = { "idle", "dialing", "proxy", "tls", "http", "login", "sent", "ready", "waiting", "gone" };
 
 	assert(state < CLIENT_STATES);
 	return name[state];
@@ -102,8 +120,10 @@ const char *client_end_name(enum client_end end)
 /* What may follow what: chapter 3.2. */
 static const uint16_t follows[CLIENT_STATES] = {
 	[CLIENT_IDLE] = 1 << CLIENT_DIALING | 1 << CLIENT_GONE,
-	[CLIENT_DIALING] =
-		1 << CLIENT_TLS | 1 << CLIENT_HTTP | 1 << CLIENT_LOGIN | 1 << CLIENT_SENT | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
+	[CLIENT_DIALING] = 1 << CLIENT_PROXY | 1 << CLIENT_TLS | 1 << CLIENT_HTTP | 1 << CLIENT_LOGIN | 1 << CLIENT_SENT | 1 << CLIENT_WAITING |
+	                   1 << CLIENT_IDLE | 1 << CLIENT_GONE,
+	[CLIENT_PROXY] = 1 << CLIENT_DIALING | 1 << CLIENT_TLS | 1 << CLIENT_HTTP | 1 << CLIENT_LOGIN | 1 << CLIENT_SENT | 1 << CLIENT_WAITING |
+	                 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
 	[CLIENT_TLS] = 1 << CLIENT_HTTP | 1 << CLIENT_SENT | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
 	[CLIENT_HTTP] = 1 << CLIENT_LOGIN | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
 	[CLIENT_LOGIN] = 1 << CLIENT_SENT | 1 << CLIENT_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_GONE,
@@ -140,7 +160,7 @@ static void token_over(struct client *c, uint64_t token)
 	c->slots_busy &= ~(1u << i);
 }
 
-/* CLI-032 and its alternatives. */
+/* CLI-032 and its alternatives; TRP-036: bounded, and for ever. */
 static uint64_t retry_delay(struct client *c)
 {
 	uint64_t n = c->failures < 1000 ? c->failures : 1000, base = n * n * 10 * NS_MS;
@@ -169,12 +189,28 @@ static void dropped(struct client *c, const struct outbox_entry *e, enum drop_re
 	x->deliver.key = e->dst;
 }
 
-/* What a mesh link held is of no use behind the break (MSH-014); a client's packets wait for the next connection. */
-static void drop_forwards(struct client *c)
+/* Tells of a command that came to nothing, with what it was about. */
+static struct action *tell_of(struct client *c, enum deliver_kind what, const struct event_command *m)
+{
+	struct action *x = actions_deliver(c->up_now, what, c->conn);
+
+	x->span = (struct span){ .owner = m->owner != NULL ? packet_hold(m->owner) : NULL, .p = m->p, .n = m->n };
+	x->deliver.key = m->dst;
+	x->deliver.b = m->verb;
+	return x;
+}
+
+static void refused(struct client *c, const struct event_command *m, enum refusal why) { tell_of(c, DELIVER_REFUSED, m)->deliver.a = why; }
+
+static void give_up(struct client *c, const struct event_command *m, enum drop_reason why) { tell_of(c, DELIVER_DROPPED, m)->deliver.a = why; }
+
+/* What a mesh link held is of no use behind the break (MSH-014), nor is anything to a client that stays away; else packets wait
+ * for the next connection. */
+static void drop_queued(struct client *c, enum client_end why)
 {
 	struct outbox_entry e;
 
-	if (!c->watch) return;
+	if (!c->watch && why != CLIENT_END_LEFT) return;
 	while (outbox_take(&c->out, OUTBOX_OTHER, &e)) {
 		dropped(c, &e, DROP_GONE_DISCONNECTED);
 		c->up_now->v[c->up_now->n - 1].deliver.key = NULL; /* the entry is on our stack */
@@ -188,7 +224,7 @@ void client_cut(const struct client *c, uint64_t now, uint64_t token, const uint
 	if (n > 0 && c->env.tracer != NULL) c->env.tracer->note(c->env.tracer, &note);
 }
 
-static void forget_stream(struct client *c, uint64_t now)
+void client_stream_forget(struct client *c, uint64_t now)
 {
 	uint32_t n;
 	const uint8_t *partial = frame_reader_partial(&c->reader, &n);
@@ -201,19 +237,40 @@ static void forget_stream(struct client *c, uint64_t now)
 	c->http = NULL;
 	free(c->bucket);
 	c->bucket = NULL;
+	c->skipping = false;
 	c->conn = TOKEN_NONE;
-	c->attempt_deadline = c->node_deadline = c->return_at = TIME_NEVER;
+	c->node_deadline = c->return_at = TIME_NEVER;
 }
 
+/* ClosePeers that waited for this attempt (CLI-013). */
+static void closing_failed(struct client *c)
+{
+	for (uint32_t i = 0; c->closing != NULL && i < c->closing->n; i++)
+		refused(c, &(struct event_command){ .verb = COMMAND_CLOSE_PEER }, REFUSED_NOT_CONNECTED);
+	free(c->closing);
+	c->closing = NULL;
+}
+
+/* CLI-023: what was told to be sent and certainly was not. While the transport refuses bytes, all that are not told are refused. */
+static void tell_lost(struct client *c)
+{
+	if (c->out.left != 0) actions_deliver(c->up_now, DELIVER_LOST, c->conn)->deliver.a = c->out.unacked;
+}
+
+/* CLI-023: told once, nothing is sent again. */
 void client_end(struct client *c, uint64_t now, enum client_end why, bool stream_gone)
 {
 	uint64_t token = c->conn, delay;
 	struct action *x;
 
 	client_dials_cancel(c);
-	if (token != TOKEN_NONE && !stream_gone) actions_close(c->out_now, token, why != CLIENT_END_LEFT);
-	forget_stream(c, now);
-	drop_forwards(c);
+	if (token != TOKEN_NONE && !stream_gone) actions_close(c->out_now, token, why != CLIENT_END_LEFT || c->at_once);
+	if (why != CLIENT_END_LEFT || c->at_once) tell_lost(c);
+	client_pings_fail(c, now);
+	closing_failed(c);
+	client_stream_forget(c, now);
+	c->attempt_deadline = TIME_NEVER;
+	drop_queued(c, why);
 	c->failures++;
 	delay = why == CLIENT_END_LEFT ? TIME_NEVER : why == CLIENT_END_RETURN || why == CLIENT_END_REGION ? 0 : retry_delay(c);
 	if (!c->wanted) delay = TIME_NEVER;
@@ -234,7 +291,8 @@ void client_send_bytes(struct client *c, const void *p, uint32_t n)
 
 static bool can_send(const struct client *c) { return c->state == CLIENT_SENT || c->state == CLIENT_READY; }
 
-/* The head of a packet's frame; forwards are told by their source. */
+/* The head of a packet's frame; forwards are told by their source. CLI-002: it and the packet are one action; FRM-021: which leaves
+ * with this turn. */
 static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst, uint32_t n)
 {
 	uint32_t head_n = FRAME_HEADER + FRAME_KEY + (src != NULL ? FRAME_KEY : 0);
@@ -249,15 +307,16 @@ static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst,
 	c->out_now->work[WORK_BYTES_OUT] += n;
 }
 
-/* CLI-004, CLI-005: false means that the packet must not go. */
+/* CLI-004, CLI-005, TRP-035: false means that the packet must not go. */
 static bool bucket_take(struct client_bucket *b, uint64_t now, uint32_t n)
 {
-	uint64_t cost = FRAME_HEADER + FRAME_KEY + n, second = (now - b->at) / NS_S, rest = (now - b->at) % NS_S;
-	uint64_t add = second > b->burst
-	                       ? b->burst
-	                       : second * (b->rate < b->burst ? b->rate : b->burst) + (b->rate < 1000000000 ? rest * b->rate / NS_S : b->burst);
+	unsigned __int128 gained = (unsigned __int128)(now - b->at) * b->rate + b->part;
+	uint64_t cost = FRAME_HEADER + FRAME_KEY + n;
+	bool full = gained / NS_S >= b->burst - b->tokens;
 
-	if (add > 0) b->tokens = add >= b->burst - b->tokens ? b->burst : b->tokens + add, b->at = now;
+	b->tokens = full ? b->burst : b->tokens + (uint64_t)(gained / NS_S);
+	b->part = full ? 0 : (uint64_t)(gained % NS_S);
+	b->at = now;
 	if (b->tokens < cost) return false;
 	b->tokens -= cost;
 	return true;
@@ -275,21 +334,28 @@ static void queue_packet(struct client *c, uint64_t now, const struct event_comm
 	c->up_now->v[c->up_now->n - 1].deliver.key = NULL;
 }
 
+/* CLI-013: what needs a connection makes one, unless the owner says when. */
+static void dial_on_demand(struct client *c, uint64_t now)
+{
+	if (c->state == CLIENT_IDLE && !c->connect) client_attempt(c, now);
+}
+
 /* CLI-001: too long a packet is refused here and nothing is written. */
 static void send_packet(struct client *c, uint64_t now, const struct event_command *m)
 {
 	bool forward = m->verb == COMMAND_FORWARD;
 
-	assert(m->n <= FRAME_PACKET_MAX);
+	if (m->n > FRAME_PACKET_MAX) {
+		give_up(c, m, DROP_WRITE_ERROR);
+		return;
+	}
 	if (!can_send(c) || c->out.queue[OUTBOX_OTHER] != NULL || !outbox_open(&c->out, &c->limits)) {
 		queue_packet(c, now, m);
-		if (c->state == CLIENT_IDLE && !c->connect && !forward) client_attempt(c, now); /* CLI-013 */
+		dial_on_demand(c, now);
 		return;
 	}
 	if (c->bucket != NULL && !forward && !bucket_take(c->bucket, now, m->n)) { /* MSH-024 */
-		struct action *x = actions_deliver(c->up_now, DELIVER_DROPPED, c->conn);
-		x->span = (struct span){ .p = m->p, .n = m->n };
-		x->deliver.a = DROP_QUEUE_TAIL;
+		give_up(c, m, DROP_QUEUE_TAIL);
 		return;
 	}
 	write_head(c, forward ? m->src : NULL, m->dst, m->n);
@@ -299,10 +365,22 @@ static void send_packet(struct client *c, uint64_t now, const struct event_comma
 		actions_span(c->out_now, m->p, m->n);
 }
 
+static void send_close_peer(struct client *c, const uint8_t *key)
+{
+	uint8_t frame[FRAME_HEADER + FRAME_KEY];
+
+	client_send_bytes(c, frame, frame_close_peer(frame, key));
+}
+
 void client_pump(struct client *c, uint64_t now)
 {
 	struct outbox_entry e;
 
+	if (c->closing != NULL && can_send(c)) {
+		for (uint32_t i = 0; i < c->closing->n; i++) send_close_peer(c, c->closing->key[i]);
+		free(c->closing);
+		c->closing = NULL;
+	}
 	while (can_send(c) && outbox_open(&c->out, &c->limits) && outbox_take(&c->out, OUTBOX_OTHER, &e)) {
 		if (c->bucket != NULL && key_is_zero(e.src) && !bucket_take(c->bucket, now, e.n)) {
 			dropped(c, &e, DROP_QUEUE_TAIL);
@@ -323,7 +401,7 @@ static void change_region(struct client *c, uint64_t now, const struct event_com
 	struct client_region *region;
 
 	config.region = (struct config_text){ .p = (const char *)m->p, .n = m->n };
-	config.plain = !c->region->tls;
+	config.plain = c->plain;
 	region = client_region_parse(&config, error);
 	assert(region != NULL); /* the owner has checked it */
 	/* CLI-038; an attempt under way points into the old region and starts anew. */
@@ -331,6 +409,33 @@ static void change_region(struct client *c, uint64_t now, const struct event_com
 	free(c->region);
 	c->region = region; /* CLI-017 */
 	if (c->node >= region->nodes) c->node = 0;
+}
+
+/* CLI-027: fire and forget, but by way of a connection (CLI-013). */
+static void close_peer(struct client *c, uint64_t now, const struct event_command *m)
+{
+	if (can_send(c)) {
+		send_close_peer(c, m->dst);
+		return;
+	}
+	if (c->closing == NULL) c->closing = mem_zero(1, sizeof *c->closing);
+	if (c->closing->n == CLIENT_CLOSING_MAX) {
+		refused(c, m, REFUSED_LIMIT);
+		return;
+	}
+	memcpy(c->closing->key[c->closing->n++], m->dst, KEY_SIZE);
+	dial_on_demand(c, now);
+}
+
+/* CLI-011, CLI-013: a Ping never connects. */
+static void ping(struct client *c, uint64_t now, const struct event_command *m)
+{
+	uint8_t frame[FRAME_HEADER + FRAME_PING_SIZE];
+
+	if (m->p == NULL)
+		client_ping(c, now, m->patience_ns);
+	else if (can_send(c))
+		client_send_bytes(c, frame, frame_ping(frame, m->p));
 }
 
 static void set_home(struct client *c, bool home)
@@ -343,23 +448,22 @@ static void set_home(struct client *c, bool home)
 static void command(struct client *c, const struct event *e)
 {
 	const struct event_command *m = e->command;
-	uint8_t frame[FRAME_HEADER + FRAME_KEY];
 
-	if (c->state == CLIENT_GONE) return; /* CLI-026 */
+	if (c->state == CLIENT_GONE) { /* CLI-026 */
+		if (m->verb != COMMAND_LEAVE) refused(c, m, REFUSED_LEFT);
+		return;
+	}
 	switch (m->verb) {
 	case COMMAND_SEND:
 	case COMMAND_FORWARD: send_packet(c, e->now, m); break;
-	case COMMAND_PING:
-		if (can_send(c)) client_send_bytes(c, frame, frame_ping(frame, m->p)); /* CLI-011, CLI-013: never connects */
-		break;
+	case COMMAND_PING: ping(c, e->now, m); break;
 	case COMMAND_HOME: set_home(c, m->flag); break;
 	case COMMAND_WATCH:
 		c->watch = true;
 		if (can_send(c)) client_watch_conns(c);
 		break;
-	case COMMAND_CLOSE_PEER:
-		if (can_send(c)) client_send_bytes(c, frame, frame_close_peer(frame, m->dst)); /* CLI-027 */
-		break;
+	case COMMAND_CLOSE_PEER: close_peer(c, e->now, m); break;
+	case COMMAND_PREFER_V6: c->prefer_v6 = m->flag; break;
 	case COMMAND_REGION: change_region(c, e->now, m); break;
 	case COMMAND_CONNECT:
 		c->wanted = true;
@@ -367,9 +471,10 @@ static void command(struct client *c, const struct event *e)
 		break;
 	case COMMAND_LEAVE:
 		c->wanted = false;
+		c->at_once = m->flag;
 		client_end(c, e->now, CLIENT_END_LEFT, false);
 		break;
-	case COMMAND_VERBS: assert(false && "a verb");
+	default: assert(false && "a verb of a client");
 	}
 }
 
@@ -392,15 +497,24 @@ static void start(struct client *c, const struct event *e)
 	c->fast = (uint8_t)config.fast, c->retry = (uint8_t)config.retry, c->raw = config.raw, c->connect = config.connect;
 	c->home = config.home, c->watch = config.watch, c->prober = config.prober, c->can_ack_pings = config.can_ack_pings;
 	c->derper = config.profile == 1;
+	c->prefer_v6 = config.prefer_v6, c->insecure = config.insecure, c->plain = config.plain;
+	c->wall_ns = s->wall_ns;
 	c->wanted = config.connect;
 	c->limits = (struct outbox_limits){ config.queue_depth, config.high_water, config.forward_timeout };
-	c->times = (struct client_times){ config.dial_timeout, config.connect_timeout, config.receive_timeout,
-		                          config.retry_after,  config.retry_max,       config.return_after };
+	c->times = (struct client_times){ config.receive_timeout, config.dial_timeout, config.connect_timeout,
+		                          config.retry_after,     config.retry_max,    config.return_after };
 	if (!key_is_zero(config.mesh_key.b) || !key_is_zero(config.server_key.b) || config.app_name.n != 0) {
 		c->extra = mem_zero(1, sizeof *c->extra);
 		c->extra->mesh_key = config.mesh_key;
 		c->extra->server_key = config.server_key;
 		if (config.app_name.n != 0) memcpy(c->extra->app_name, config.app_name.p, config.app_name.n);
+	}
+	if (config.proxy.n != 0) {
+		bool good;
+		c->proxy = mem_zero(1, sizeof *c->proxy);
+		good = client_proxy_parse(config.proxy, c->proxy, error);
+		assert(good);
+		(void)good;
 	}
 	key_wipe(&config, sizeof config);
 	if (c->connect) client_attempt(c, e->now);
@@ -415,7 +529,9 @@ static void closed(struct client *c, const struct event *e)
 	};
 
 	token_over(c, e->token);
-	if (e->token == c->conn)
+	if (e->token == c->conn && c->state == CLIENT_PROXY)
+		client_proxy_closed(c, e->now);
+	else if (e->token == c->conn)
 		client_end(c, e->now, why[e->closed.cause], true); /* CLI-016: TLS and later failures end the attempt */
 	else
 		client_dial_closed(c, e);
@@ -430,12 +546,16 @@ static void timer(struct client *c, uint64_t now)
 		client_end(c, now, CLIENT_END_TIMEOUT, false); /* CLI-014 */
 	else if (now >= c->node_deadline && c->state == CLIENT_DIALING)
 		client_node_failed(c, now); /* CLI-015 */
+	else if (now >= c->v4_at)
+		client_start_v4(c, now); /* CLI-020 */
 	else if (can_send(c) && now - c->heard >= c->times.receive)
-		client_end(c, now, CLIENT_END_SILENCE, false); /* CLI-008 */
+		client_end(c, now, CLIENT_END_SILENCE, false); /* CLI-008, TRP-033 */
 	else if (can_send(c) && now >= outbox_deadline(&c->out, &c->limits))
 		client_end(c, now, CLIENT_END_WRITE, false); /* CLI-003 */
 	else if (now >= c->return_at)
 		client_end(c, now, CLIENT_END_RETURN, false);
+	else
+		client_pings_expire(c, now); /* CLI-011 */
 }
 
 static void step(struct machine *m, const struct event *e, struct actions *out, struct actions *up)
@@ -470,9 +590,10 @@ static uint64_t sooner(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t deadline(const struct machine *m)
 {
 	const struct client *c = (const struct client *)m;
-	uint64_t at = sooner(sooner(c->retry_at, c->attempt_deadline), sooner(c->node_deadline, c->return_at));
+	uint64_t at = sooner(sooner(c->retry_at, c->attempt_deadline), sooner(sooner(c->node_deadline, c->v4_at), c->return_at));
 
 	if (!can_send(c)) return at;
+	at = sooner(at, client_pings_deadline(c));
 	at = sooner(at, outbox_deadline(&c->out, &c->limits));
 	return sooner(at, c->heard + c->times.receive);
 }
@@ -486,6 +607,9 @@ static void release(struct machine *m)
 	if (c->http != NULL) http_reader_free(c->http);
 	free(c->http);
 	free(c->bucket);
+	free(c->proxy);
+	free(c->pings);
+	free(c->closing);
 	free(c->extra);
 	free(c->region);
 	key_wipe(c, sizeof *c);
@@ -501,7 +625,7 @@ struct client *client_new(const struct machine_env *env)
 	c->machine.ops = &ops;
 	c->env = *env;
 	c->state = CLIENT_IDLE;
-	c->attempt_deadline = c->node_deadline = c->retry_at = c->return_at = TIME_NEVER;
+	c->attempt_deadline = c->node_deadline = c->retry_at = c->return_at = c->v4_at = TIME_NEVER;
 	return c;
 }
 
@@ -514,6 +638,7 @@ uint32_t client_nodes(const struct client *c) { return c->region->nodes; }
 uint64_t client_generation(const struct client *c) { return c->generation; }
 const uint8_t *client_public_key(const struct client *c) { return c->public_key.b; }
 const uint8_t *client_server_key(const struct client *c) { return c->server_known ? c->server_key.b : NULL; }
+bool client_is_over(const struct client *c) { return c->state == CLIENT_GONE && c->slots_busy == 0; }
 uint64_t client_packets_queued(const struct client *c) { return outbox_queued(&c->out, OUTBOX_OTHER); }
 
 void client_holds(const struct client *c, const struct machine_holds *visit)
@@ -529,5 +654,6 @@ uint64_t client_memory(const struct client *c)
 {
 	return sizeof *c + sizeof *c->region + c->region->nodes * sizeof *c->region->node + c->region->texts_n + outbox_memory(&c->out) +
 	       frame_reader_memory(&c->reader) + (c->extra ? sizeof *c->extra : 0) + (c->bucket ? sizeof *c->bucket : 0) +
-	       (c->http ? sizeof *c->http + c->http->held_cap : 0);
+	       (c->http ? sizeof *c->http + c->http->held_cap : 0) + (c->proxy ? sizeof *c->proxy : 0) + (c->pings ? sizeof *c->pings : 0) +
+	       (c->closing ? sizeof *c->closing : 0);
 }

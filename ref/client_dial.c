@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PORT_DERP = 443, TEXTS_MAX = 60000 };
+enum { PORT_DERP = 443, PORT_PLAIN = 3340, TEXTS_MAX = 60000 };
+
+static const uint64_t head_start_ns = 200 * NS_MS; /* CLI-020 */
 
 /* ---- the region, from configuration ---- */
 
@@ -65,15 +67,18 @@ static void family(const char *literal, const char *host, bool v6, uint16_t port
 
 static void add_node(struct builder *b, struct client_node *node, const struct derp_node *from)
 {
-	uint16_t port = from->derp_port > 0 && from->derp_port < 65536 ? (uint16_t)from->derp_port : PORT_DERP; /* MAP-007 */
+	bool usable = from->derp_port >= 0 && from->derp_port < 65536;                                              /* else no dial of it succeeds */
+	uint16_t port = from->derp_port != 0 ? (uint16_t)from->derp_port : b->region->tls ? PORT_DERP : PORT_PLAIN; /* MAP-007, CLI-021 */
 	char host[300];
 
 	family(from->ipv4, from->host_name, false, port, &node->v4, &node->has_v4, &node->ask_v4);
 	family(from->ipv6, from->host_name, true, port, &node->v6, &node->has_v6, &node->ask_v6);
-	node->stun_only = from->stun_only;
+	node->stun_only = from->stun_only || !usable;
+	node->insecure = from->insecure_for_tests;
 	node->name_at = add_text(b, from->name, strlen(from->name));
-	node->host_at = add_text(b, from->host_name, strlen(from->host_name));
-	if (port == PORT_DERP) /* HTTP-016 */
+	node->host_at = node->ask_at = add_text(b, from->host_name, strlen(from->host_name));
+	node->cert_at = add_text(b, from->cert_name, strlen(from->cert_name));
+	if (from->derp_port == 0 || port == PORT_DERP) /* HTTP-016 */
 		snprintf(host, sizeof host, "%.255s", from->host_name);
 	else
 		snprintf(host, sizeof host, "%.255s:%u", from->host_name, port);
@@ -95,11 +100,11 @@ static bool region_fits(const struct derp_region *from, char error[200])
 	size_t bytes = 64;
 
 	for (uint32_t i = 0; i < from->nodes; i++) {
-		if (!name_fits(from->node[i].name) || !name_fits(from->node[i].host_name)) {
-			snprintf(error, 200, "region=: node %u: expected Name and HostName of at most 255 characters without blanks", i);
+		if (!name_fits(from->node[i].name) || !name_fits(from->node[i].host_name) || !name_fits(from->node[i].cert_name)) {
+			snprintf(error, 200, "region=: node %u: expected Name, HostName and CertName of at most 255 characters without blanks", i);
 			return false;
 		}
-		bytes += strlen(from->node[i].name) + 2 * strlen(from->node[i].host_name) + 16;
+		bytes += strlen(from->node[i].name) + 2 * strlen(from->node[i].host_name) + strlen(from->node[i].cert_name) + 16;
 	}
 	if (bytes < TEXTS_MAX) return true;
 	snprintf(error, 200, "region=: too many or too long nodes");
@@ -125,16 +130,7 @@ static struct client_region *region_from_json(const struct client_config *config
 	return finish(&b);
 }
 
-/* scheme://host[:port][/path] */
-struct url {
-	const char *host, *path;
-	size_t host_n, path_n, authority_n;
-	const char *authority;
-	uint16_t port;
-	bool tls;
-};
-
-static bool url_port(const char *p, const char *end, struct url *u)
+static bool url_port(const char *p, const char *end, struct client_url *u)
 {
 	uint32_t port = 0;
 
@@ -149,12 +145,12 @@ static bool url_port(const char *p, const char *end, struct url *u)
 	return true;
 }
 
-static bool url_parse(const char *p, size_t n, struct url *u)
+bool client_url_parse(const char *p, size_t n, struct client_url *u)
 {
 	const char *end = p + n, *slash, *stop;
 	struct address ip;
 
-	*u = (struct url){ 0 };
+	*u = (struct client_url){ 0 };
 	if (n > 8 && memcmp(p, "https://", 8) == 0)
 		u->tls = true, u->port = 443, p += 8;
 	else if (n > 7 && memcmp(p, "http://", 7) == 0)
@@ -180,22 +176,39 @@ static bool url_parse(const char *p, size_t n, struct url *u)
 	return u->host_n > 0 && u->host_n < 256 && memchr(u->host, '@', u->host_n) == NULL && url_port(p, stop, u);
 }
 
+/* What to dial instead of the URL's host: a literal, or a name without port. */
+static bool dial_host_good(struct config_text t)
+{
+	struct address ip;
+
+	for (size_t i = 0; i < t.n; i++)
+		if ((unsigned char)t.p[i] <= ' ' || t.p[i] == 0x7f || t.p[i] == '/') return false;
+	return t.n < 256 && (address_ip_parse(t.p, t.n, &ip) || t.n == 0 || memchr(t.p, ':', t.n) == NULL);
+}
+
 static struct client_region *region_from_url(const struct client_config *config, char error[200])
 {
+	struct config_text dial = config->dial_host;
 	struct client_node *node;
 	struct builder b = { 0 };
 	struct address ip = { 0 };
-	struct url u;
+	struct client_url u;
 
-	if (!url_parse(config->url.p, config->url.n, &u)) {
+	if (!client_url_parse(config->url.p, config->url.n, &u)) {
 		snprintf(error, 200, "url=: expected http://HOST[:PORT]/derp or https://..., found '%.*s'",
 		         (int)(config->url.n < 100 ? config->url.n : 100), config->url.p);
 		return NULL;
 	}
+	if (!dial_host_good(dial)) {
+		snprintf(error, 200, "dial-host=: expected an address or a name without port, found '%.*s'", (int)(dial.n < 100 ? dial.n : 100),
+		         dial.p);
+		return NULL;
+	}
+	if (dial.n == 0) dial = (struct config_text){ .p = u.host, .n = u.host_n };
 	b.region = region_alloc(1);
 	b.region->tls = u.tls;
 	node = &b.region->node[0];
-	if (address_ip_parse(u.host, u.host_n, &ip)) {
+	if (address_ip_parse(dial.p, dial.n, &ip)) {
 		ip.port = u.port;
 		if (address_is_v4(&ip))
 			node->v4 = ip, node->has_v4 = true;
@@ -206,8 +219,9 @@ static struct client_region *region_from_url(const struct client_config *config,
 		node->v4.port = node->v6.port = u.port;
 	}
 	b.region->path_at = u.path_n == 0 ? add_text(&b, "/derp", 5) : add_text(&b, u.path, u.path_n);
-	node->name_at = add_text(&b, "", 0);
-	node->host_at = add_text(&b, u.host, u.host_n);
+	node->name_at = node->cert_at = add_text(&b, "", 0);
+	node->host_at = add_text(&b, u.host, u.host_n); /* HTTP-024: without port */
+	node->ask_at = add_text(&b, dial.p, dial.n);
 	node->http_host_at = add_text(&b, u.authority, u.authority_n);
 	return finish(&b);
 }
@@ -223,6 +237,7 @@ struct client_region *client_region_parse(const struct client_config *config, ch
 
 /* ---- attempts ---- */
 
+/* MAP-017: there may be none. */
 uint32_t client_first_usable(const struct client *c)
 {
 	uint32_t i = 0;
@@ -231,10 +246,8 @@ uint32_t client_first_usable(const struct client *c)
 	return i;
 }
 
-static void start_one(struct client *c, struct client_dial *d, bool has, bool ask, const struct address *to, bool v6)
+static void start_one(struct client *c, struct client_dial *d, bool has, bool ask, const struct address *to, bool v6, const char *host)
 {
-	const struct client_node *node = &c->region->node[c->node];
-	const char *host = region_text(c->region, node->host_at);
 	struct action *x;
 
 	d->token = TOKEN_NONE;
@@ -251,20 +264,50 @@ static void start_one(struct client *c, struct client_dial *d, bool has, bool as
 	x->span = (struct span){ .p = (const uint8_t *)host, .n = (uint32_t)strlen(host) };
 }
 
-static bool dialing(const struct client *c) { return c->dial[0].token != TOKEN_NONE || c->dial[1].token != TOKEN_NONE; }
+static bool dialing(const struct client *c) { return c->dial[0].token != TOKEN_NONE || c->dial[1].token != TOKEN_NONE || c->v4_at != TIME_NEVER; }
+
+void client_start_v4(struct client *c, uint64_t now)
+{
+	const struct client_node *node = &c->region->node[c->node];
+
+	c->v4_at = TIME_NEVER;
+	start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false, region_text(c->region, node->ask_at));
+	if (!dialing(c)) client_node_failed(c, now); /* IPv6 has failed already, and no slot was free */
+}
+
+/* CLI-022: the node's own addresses are not used, and only the whole attempt is timed. False: no dial was started. */
+static bool start_proxy(struct client *c)
+{
+	const struct client_proxy *proxy = c->proxy;
+
+	start_one(c, &c->dial[0], proxy->has_v4, proxy->ask, &proxy->v4, false, proxy->host);
+	start_one(c, &c->dial[1], proxy->has_v6, proxy->ask, &proxy->v6, true, proxy->host);
+	c->node_deadline = TIME_NEVER;
+	return dialing(c);
+}
+
+/* CLI-019: both families at once; CLI-020: or IPv4 a little later. False: no dial was started. */
+static bool start_node(struct client *c, uint64_t now)
+{
+	const struct client_node *node = &c->region->node[c->node];
+	const char *host = region_text(c->region, node->ask_at);
+
+	if (node->stun_only) return false; /* MAP-005 */
+	if (c->proxy != NULL) return start_proxy(c);
+	if (c->prefer_v6 && (node->has_v4 || node->ask_v4))
+		c->v4_at = now + head_start_ns;
+	else
+		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false, host);
+	start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true, host);
+	c->node_deadline = now + c->times.dial;
+	return dialing(c);
+}
 
 /* The next usable node from `from` on; none left is the end of the attempt (CLI-015). */
 static void try_from(struct client *c, uint64_t now, uint32_t from)
 {
-	for (c->node = from; c->node < c->region->nodes; c->node++) {
-		const struct client_node *node = &c->region->node[c->node];
-		if (node->stun_only) continue;                                           /* MAP-005 */
-		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false); /* CLI-019: both at once */
-		start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true);
-		if (!dialing(c)) continue;
-		c->node_deadline = now + c->times.dial;
-		return;
-	}
+	for (c->node = from; c->node < c->region->nodes; c->node++)
+		if (start_node(c, now)) return;
 	c->node = client_first_usable(c);
 	client_end(c, now, CLIENT_END_REFUSED, true);
 }
@@ -275,8 +318,8 @@ void client_attempt(struct client *c, uint64_t now)
 	client_move(c, now, CLIENT_DIALING);
 	c->attempt_deadline = now + c->times.connect; /* CLI-014 */
 	c->retry_at = TIME_NEVER;
-	c->server_known = false;
-	try_from(c, now, 0); /* CLI-018 */
+	c->server_known = false; /* REG-011: whatever key the node had before */
+	try_from(c, now, 0);     /* CLI-018, REG-007; from there in the order of the map: MAP-004, REG-005 */
 }
 
 static struct client_dial *dial_of(struct client *c, uint64_t token)
@@ -291,6 +334,7 @@ void client_dials_cancel(struct client *c)
 		if (c->dial[i].token != TOKEN_NONE) actions_close(c->out_now, c->dial[i].token, true);
 		c->dial[i].token = TOKEN_NONE;
 	}
+	c->v4_at = TIME_NEVER;
 }
 
 void client_dialed(struct client *c, const struct event *e)
@@ -302,7 +346,10 @@ void client_dialed(struct client *c, const struct event *e)
 	client_dials_cancel(c); /* the first success wins */
 	c->node_deadline = TIME_NEVER;
 	c->conn = e->token;
-	client_connected(c, e->now);
+	if (c->proxy != NULL)
+		client_proxy_dialed(c, e->now);
+	else
+		client_connected(c, e->now);
 }
 
 static void one_failed(struct client *c, struct client_dial *d, uint64_t now)
@@ -330,7 +377,7 @@ void client_answer(struct client *c, const struct event *e)
 		return;
 	}
 	memcpy(&to, answer->p, sizeof to);
-	to.port = d->v6 ? c->region->node[c->node].v6.port : c->region->node[c->node].v4.port;
+	to.port = c->proxy != NULL ? c->proxy->v4.port : c->region->node[c->node].v4.port; /* the same for both families */
 	d->asking = false;
 	d->token = client_token_new(c);
 	if (d->token == TOKEN_NONE)
@@ -342,5 +389,10 @@ void client_answer(struct client *c, const struct event *e)
 void client_node_failed(struct client *c, uint64_t now)
 {
 	client_dials_cancel(c);
+	if (c->conn != TOKEN_NONE) { /* to the proxy */
+		actions_close(c->out_now, c->conn, true);
+		client_stream_forget(c, now);
+		client_move(c, now, CLIENT_DIALING);
+	}
 	try_from(c, now, c->node + 1);
 }

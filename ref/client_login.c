@@ -10,21 +10,6 @@ static void fail(struct client *c, uint64_t now, enum client_end why) { client_e
 
 /* ---- TLS and HTTP ---- */
 
-/* HTTP-013: the first certificate whose common name is `derpkey` and 64 hex digits, serial in 8 bits and not 0. */
-static bool meta_key(const struct event_secured *s, struct key *out)
-{
-	static const char prefix[] = "derpkey";
-	const size_t n = sizeof prefix - 1;
-
-	for (uint32_t i = 0; i < s->chain_n; i++) {
-		const struct certificate *x = &s->chain[i];
-		if (x->common_name_n != n + KEY_HEX || memcmp(x->common_name, prefix, n) != 0) continue;
-		if (x->serial > 255 || !key_from_hex(x->common_name + n, KEY_HEX, out)) continue;
-		return x->serial != 0;
-	}
-	return false;
-}
-
 static void send_request(struct client *c, bool fast)
 {
 	const struct client_node *node = &c->region->node[c->node];
@@ -45,7 +30,7 @@ static void send_client_info(struct client *c)
 		info.mesh_key = c->extra->mesh_key;
 		memcpy(info.app_name, c->extra->app_name, sizeof info.app_name);
 	}
-	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce);
+	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce); /* KEY-005 */
 	client_send_bytes(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info));
 	c->out_now->work[WORK_BOXES]++;
 	c->out_now->work[WORK_FRAMES_OUT]++;
@@ -88,7 +73,7 @@ static void login(struct client *c, uint64_t now)
 /* The stream is ready for the request, or for DERP itself. */
 static void begin(struct client *c, uint64_t now)
 {
-	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010 */
+	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010; HTTP-015: without the key by slow start */
 
 	if (c->raw) {
 		frame_reader_init(&c->reader, FRAME_ROLE_CLIENT_LOGIN);
@@ -106,6 +91,8 @@ static void begin(struct client *c, uint64_t now)
 
 void client_connected(struct client *c, uint64_t now)
 {
+	const char *host = region_text(c->region, c->region->node[c->node].host_at);
+	bool ip = address_ip_parse(host, strlen(host), &(struct address){ 0 });
 	struct action *tls;
 
 	if (c->fast == FAST_ALWAYS) c->server_key = c->extra->server_key, c->server_known = true;
@@ -115,23 +102,25 @@ void client_connected(struct client *c, uint64_t now)
 	}
 	client_move(c, now, CLIENT_TLS);
 	tls = actions_add(c->out_now, ACTION_START_TLS, c->conn);
-	tls->tls = (struct action_tls){ .server_name = region_text(c->region, c->region->node[c->node].host_at) };
+	tls->tls = (struct action_tls){ .server_name = ip ? NULL : host, .insecure = client_tls_insecure(c) }; /* HTTP-024 */
 }
 
 void client_secured(struct client *c, const struct event *e)
 {
 	if (e->token != c->conn || c->state != CLIENT_TLS) return;
-	if (c->fast == FAST_AUTO && e->secured->version == 0x0304) c->server_known = meta_key(e->secured, &c->server_key);
+	if (!client_certificate_good(c, e->now, e->secured)) {
+		fail(c, e->now, CLIENT_END_TLS); /* CLI-016 */
+		return;
+	}
+	if (c->fast == FAST_AUTO) c->server_known = client_meta_key(e->secured, &c->server_key);
 	begin(c, e->now);
 }
 
-/* HTTP-006, HTTP-007. True: the head is read and the rest is DERP. */
-static bool http_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t *n)
+enum http_result client_read_head(struct client *c, const uint8_t **p, size_t *n, uint32_t *status)
 {
 	struct http_reader reader;
 	struct http_head head;
 	enum http_result result;
-	bool good;
 
 	http_reader_init(&reader, true);
 	if (c->http != NULL) reader = *c->http;
@@ -139,13 +128,23 @@ static bool http_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t
 	if (result == HTTP_MORE) {
 		if (c->http == NULL) c->http = mem_alloc(sizeof *c->http);
 		*c->http = reader;
-		return false;
+		return result;
 	}
-	good = result == HTTP_READY && head.status == 101;
+	if (result == HTTP_READY) *status = head.status;
 	http_reader_free(&reader);
 	free(c->http);
 	c->http = NULL;
-	if (!good) {
+	return result;
+}
+
+/* HTTP-006, HTTP-007. True: the head is read and the rest is DERP. */
+static bool http_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t *n)
+{
+	uint32_t status = 0;
+	enum http_result result = client_read_head(c, p, n, &status);
+
+	if (result == HTTP_MORE) return false;
+	if (result != HTTP_READY || status != 101) {
 		fail(c, now, CLIENT_END_HTTP);
 		return false;
 	}
@@ -229,8 +228,10 @@ static void on_ping(struct client *c, const struct frame *f)
 {
 	uint8_t pong[FRAME_HEADER + FRAME_PING_SIZE];
 
-	client_send_bytes(c, pong, frame_pong(pong, f->payload)); /* CLI-010 */
-	c->out_now->work[WORK_FRAMES_OUT]++;
+	if (c->can_ack_pings) { /* CLI-010 */
+		client_send_bytes(c, pong, frame_pong(pong, f->payload));
+		c->out_now->work[WORK_FRAMES_OUT]++;
+	}
 	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = span_of(f, 0, FRAME_PING_SIZE);
 }
 
@@ -242,6 +243,7 @@ static void on_packet(struct client *c, const struct frame *f)
 	x->span = span_of(f, FRAME_KEY, f->n - FRAME_KEY);
 }
 
+/* PGR-017: whoever it is about, and however often. */
 static void on_gone(struct client *c, const struct frame *f)
 {
 	struct action *x = actions_deliver(c->up_now, DELIVER_PEER_GONE, c->conn);
@@ -268,7 +270,9 @@ static void dispatch(struct client *c, uint64_t now, const struct frame *f)
 	case FRAME_PEER_GONE: on_gone(c, f); break;
 	case FRAME_PEER_PRESENT: on_peer_present(c, f); break;
 	case FRAME_PING: on_ping(c, f); break;
-	case FRAME_PONG: deliver_span(c, DELIVER_PONG, f, FRAME_PING_SIZE); break;
+	case FRAME_PONG:
+		if (!client_pong(c, now, f->payload)) deliver_span(c, DELIVER_PONG, f, FRAME_PING_SIZE); /* CLI-011 */
+		break;
 	case FRAME_KEEP_ALIVE: actions_deliver(c->up_now, DELIVER_KEEPALIVE, c->conn); break;
 	case FRAME_HEALTH: deliver_span(c, DELIVER_HEALTH, f, f->n); break; /* SRV-033 */
 	case FRAME_RESTARTING:                                              /* SRV-034: advisory */
@@ -280,16 +284,27 @@ static void dispatch(struct client *c, uint64_t now, const struct frame *f)
 	}
 }
 
+/* CLI-008: the deadline is renewed before every frame, so by the end of a skipped one too. */
+static void skipped(struct client *c, uint64_t now)
+{
+	if (c->skipping) c->heard = now;
+	c->skipping = false;
+}
+
+/* CLI-007: frames in any order. */
 static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t *n)
 {
 	struct frame f;
 
-	while (c->conn != TOKEN_NONE) {
+	while (c->conn != TOKEN_NONE && (*n > 0 || !frame_reader_idle(&c->reader))) {
 		switch (frame_read(&c->reader, p, n, &f)) {
-		case FRAME_MORE: return;
+		case FRAME_MORE:
+			if (frame_reader_at_boundary(&c->reader)) skipped(c, now);
+			return;
 		case FRAME_HEADER_READ:
+			skipped(c, now);
 			if (f.verdict == FRAME_BAD) fail(c, now, CLIENT_END_PROTOCOL); /* FRM-006 */
-			if (f.verdict == FRAME_SKIP) c->heard = now;                   /* CLI-008: the deadline is renewed by skipped ones too */
+			c->skipping = f.verdict == FRAME_SKIP;
 			break;
 		case FRAME_READY:
 			c->out_now->work[WORK_FRAMES_IN]++;
@@ -304,11 +319,16 @@ void client_bytes(struct client *c, const struct event *e)
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
-	if (e->token != c->conn) {
+	if (e->token != c->conn) { /* CLI-009: dead for good */
 		client_cut(c, e->now, e->token, p, n);
 		return;
 	}
 	c->out_now->work[WORK_BYTES_IN] += n;
+	if (c->state == CLIENT_PROXY) {
+		client_proxy_bytes(c, e->now, &p, &n);
+		client_cut(c, e->now, e->token, p, n);
+		return;
+	}
 	if (c->state == CLIENT_HTTP && !http_bytes(c, e->now, &p, &n)) return;
 	if (c->state == CLIENT_LOGIN && !server_key_bytes(c, e->now, &p, &n)) return;
 	if (c->state == CLIENT_SENT || c->state == CLIENT_READY) steady_bytes(c, e->now, &p, &n);

@@ -138,6 +138,10 @@ static void messages(void **state)
 		{ "{\"Regions\":{\"1\":{\"Latitude\":90.1}}}", "expected -90 to 90 degrees" },
 		{ "{\"Regions\":{\"1\":{\"Longitude\":-180.5}}}", "expected -180 to 180 degrees" },
 		{ "{\"Regions\":{\"1\":{\"Latitude\":\"x\"}}}", "expected a number" },
+		{ "{\"HomeParams\":7}", "$.HomeParams: expected an object (home parameters)" },
+		{ "{\"HomeParams\":{\"RegionScore\":[]}}", "$.HomeParams.RegionScore: expected an object of scores" },
+		{ "{\"HomeParams\":{\"RegionScore\":{\"x\":1}}}", "expected a region number as name" },
+		{ "{\"HomeParams\":{\"RegionScore\":{\"1\":\"1\"}}}", "expected a number" },
 		{ "{\"Regions\":{}} x", "expected the end of the text" },
 		{ "{\"x\":nul}", "expected a value" },
 	};
@@ -213,11 +217,130 @@ static void region_text(void **state)
 	derp_map_free(NULL);
 }
 
+/* HOM-008: scores in millionths, wherever they stand in the map and whether their region is in it; null and absent are no score. */
+static void scores(void **state)
+{
+	static const char text[] = "{\"homeparams\":{\"Other\":[1],\"RegionScore\":{\"9\":0.6666666666666666,\"2\":1.5,\"1\":-1,\"3\":0,"
+				   "\"4\":null,\"9007199254740991\":1e3,\"2\":2}},\"Regions\":{\"2\":{}}}";
+	char error[DERPMAP_ERROR_SIZE];
+	struct derp_map *map = parse(text, sizeof text - 1, error);
+
+	(void)state;
+	assert_non_null(map);
+	assert_int_equal(map->scores, 6);
+	for (uint32_t i = 1; i < map->scores; i++) assert_true(map->score[i].region > map->score[i - 1].region);
+	assert_int_equal(derp_map_score(map, 9), 666667);
+	assert_int_equal(derp_map_score(map, 2), 2000000); /* the later duplicate */
+	assert_int_equal(derp_map_score(map, 1), -1000000);
+	assert_int_equal(derp_map_score(map, 3), 0);
+	assert_int_equal(derp_map_score(map, 4), 0);
+	assert_int_equal(derp_map_score(map, 5), 0);
+	assert_int_equal(derp_map_score(map, 9007199254740991), 1000000000);
+	derp_map_free(map);
+	map = parse("{\"HomeParams\":null}", 19, error);
+	assert_non_null(map);
+	assert_int_equal(map->scores, 0);
+	derp_map_free(map);
+	map = parse("{\"HomeParams\":{\"RegionScore\":null}}", 35, error);
+	assert_non_null(map);
+	assert_int_equal(derp_map_score(map, 1), 0);
+	derp_map_free(map);
+}
+
+/* MAP-011: regions are the same when every member that we know is; how they are written does not matter, the order of nodes does. */
+static void region_equal(void **state)
+{
+	static const char text[] = "{\"RegionID\":9,\"RegionCode\":\"x\",\"RegionName\":\"X\",\"Nodes\":[{\"Name\":\"9a\"},{\"Name\":\"9b\"}]}";
+	static const char same[] =
+		"{ \"regionname\": \"X\", \"Nodes\": [{\"Name\":\"9a\",\"New\":1},{\"Name\":\"9b\"}], \"RegionID\": 9, \"RegionCode\":\"x\" }";
+	static const char *const members[] = { "\"RegionID\":8",
+		                               "\"RegionCode\":\"y\"",
+		                               "\"RegionName\":\"Y\"",
+		                               "\"Latitude\":1",
+		                               "\"Longitude\":1",
+		                               "\"Avoid\":true",
+		                               "\"NoMeasureNoHome\":true",
+		                               "\"Nodes\":[{\"Name\":\"9a\"}]",
+		                               "\"Nodes\":[{\"Name\":\"9b\"},{\"Name\":\"9a\"}]" };
+	static const char *const node_members[] = { "\"HostName\":\"h\"", "\"CertName\":\"c\"",       "\"IPv4\":\"192.0.2.1\"", "\"IPv6\":\"none\"",
+		                                    "\"RegionID\":9",     "\"STUNPort\":-1",          "\"DERPPort\":80",        "\"STUNOnly\":true",
+		                                    "\"CanPort80\":true", "\"InsecureForTests\":true" };
+	char error[DERPMAP_ERROR_SIZE], changed[500];
+	struct derp_region *a = derp_region_parse(text, sizeof text - 1, error), *b = derp_region_parse(same, sizeof same - 1, error);
+
+	(void)state;
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_true(derp_region_equal(a, b));
+	derp_region_free(b);
+	for (size_t i = 0; i < 19; i++) {
+		if (i < 9)
+			snprintf(changed, sizeof changed, "%.*s,%s}", (int)sizeof text - 2, text, members[i]);
+		else
+			snprintf(changed, sizeof changed, "%.*s,\"Nodes\":[{\"Name\":\"9a\",%s},{\"Name\":\"9b\"}]}", (int)sizeof text - 2, text,
+			         node_members[i - 9]);
+		b = derp_region_parse(changed, strlen(changed), error);
+		if (b == NULL) fail_msg("%s: %s", changed, error);
+		if (derp_region_equal(a, b)) fail_msg("the same as %s", changed);
+		derp_region_free(b);
+	}
+	derp_region_free(a);
+}
+
+/* MAP-002, MAP-003, MAP-012: the index knows each region that counts and where it stands; null and absent Regions are told apart from none. */
+static void index_of_text(void **state)
+{
+	static const char text[] =
+		"{\"HomeParams\": {\"RegionScore\":{\"1\":2}} , \"x\":[{}], \"regions\": {\"20\":\n {\"RegionID\":20} ,\"3\":{\"RegionID\":3},"
+		"\"4\":{},\"4\":null,\"3\":{\"RegionID\":3,\"Avoid\":true},\"65536\":{}}}";
+	static const struct {
+		int64_t id;
+		const char *text; /* NULL: not there */
+	} regions[] = {
+		{ 3, "{\"RegionID\":3,\"Avoid\":true}" }, { 20, "{\"RegionID\":20}" }, { 65536, "{}" }, { 4, NULL }, { 0, NULL }, { 65537, NULL }
+	};
+	static const struct {
+		const char *text;
+		bool good, keeps;
+		uint32_t regions;
+	} maps[] = { { "{}", true, true, 0 },
+		     { "{\"Regions\":null}", true, true, 0 },
+		     { "{\"Regions\":{}}", true, false, 0 },
+		     { "{\"Regions\":{\"1\":null}}", true, false, 0 },
+		     { "null", false, true, 0 },
+		     { "{\"Regions\":{\"1\":{}}", false, true, 0 },
+		     { "{\"Regions\":{\"0\":{}}}", false, true, 0 } };
+	char error[DERPMAP_ERROR_SIZE];
+	struct derp_index index;
+
+	(void)state;
+	assert_true(derp_map_index(text, sizeof text - 1, &index, error));
+	assert_false(index.keeps_regions);
+	assert_int_equal(index.regions, 3);
+	assert_memory_equal(text + index.home_params.at, "{\"RegionScore\":{\"1\":2}}", index.home_params.n);
+	for (size_t i = 0; i < sizeof regions / sizeof *regions; i++) {
+		const struct derp_span *span = derp_index_find(&index, regions[i].id);
+		assert_int_equal(span != NULL, regions[i].text != NULL);
+		if (span == NULL) continue;
+		assert_int_equal(span->n, strlen(regions[i].text));
+		assert_memory_equal(text + span->at, regions[i].text, span->n);
+	}
+	for (uint32_t i = 1; i < index.regions; i++) assert_true(index.region[i - 1].id < index.region[i].id);
+	derp_index_free(&index);
+	for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+		assert_int_equal(derp_map_index(maps[i].text, strlen(maps[i].text), &index, error), maps[i].good);
+		assert_int_equal(index.keeps_regions, maps[i].keeps);
+		assert_int_equal(index.regions, maps[i].regions);
+		assert_int_equal(index.home_params.n, 0);
+		derp_index_free(&index);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fallback_map), cmocka_unit_test(lenient),     cmocka_unit_test(messages),
-		cmocka_unit_test(limits),       cmocka_unit_test(region_text),
+		cmocka_unit_test(fallback_map), cmocka_unit_test(lenient),      cmocka_unit_test(messages),      cmocka_unit_test(limits),
+		cmocka_unit_test(region_text),  cmocka_unit_test(region_equal), cmocka_unit_test(index_of_text), cmocka_unit_test(scores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

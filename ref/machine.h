@@ -74,6 +74,7 @@ struct socket_info {
 	uint64_t token;
 	struct address local;
 	bool tls;      /* listener: the machine answers ACCEPTED with START_TLS */
+	bool helper;   /* listener: the plain HTTP port beside a TLS one (HTTP-044) */
 	bool datagram; /* UDP socket */
 };
 
@@ -99,19 +100,28 @@ struct event_dialed {
 	struct address local, remote;
 };
 
+/* A name for which a certificate is valid, of its subject alternative names. */
+struct certificate_name {
+	const char *p;
+	size_t n;
+	bool ip; /* an iPAddress entry, written as a literal; else a dNSName entry as it stands, wildcards included */
+};
+
 /* One certificate of the peer's chain, as presented. Strings are not terminated and hold what the peer sent. */
 struct certificate {
 	const char *common_name;
 	size_t common_name_n;
 	uint64_t serial; /* UINT64_MAX: does not fit */
 	uint8_t sha256[32];
-	uint64_t not_before_s, not_after_s;
+	uint64_t not_before_s, not_after_s; /* Unix time */
+	const struct certificate_name *names;
+	uint32_t names_n;
 };
 
 struct event_secured {
 	uint16_t version; /* 0x0303, 0x0304 */
 	bool resumed;
-	bool verified; /* the chain's verdict under the trust that START_TLS asked for */
+	bool verified; /* the chain's verdict: it leads to a root that the host trusts, now. The machine judges its names (MAP-008) */
 	const struct certificate *chain;
 	uint32_t chain_n;
 };
@@ -160,15 +170,24 @@ struct event_answer {
 
 /* What an owner asks of a machine. Which verbs a machine knows, and which fields they use, is said in its header. */
 enum command_verb {
-	COMMAND_SEND,       /* client: packet p,n to dst */
+	COMMAND_SEND,       /* client: packet p,n to dst; station: region = home of dst, 0 = what COMMAND_PEER said */
 	COMMAND_FORWARD,    /* client with mesh key: packet p,n from src to dst (MSH-016) */
-	COMMAND_PING,       /* client: Ping with the 8 bytes at p */
-	COMMAND_HOME,       /* client: flag = this region is home (CLI-025) */
+	COMMAND_PING,       /* client: Ping with the 8 bytes at p; p = NULL: with 8 random ones, DELIVER_PINGED tells how it went (CLI-011) */
+	COMMAND_HOME,       /* client: flag = this region is home (CLI-025); station: home is region, 0 = homeless (CLI-037, HOM-019) */
 	COMMAND_WATCH,      /* client with mesh key: WatchConns, now and after every login */
 	COMMAND_CLOSE_PEER, /* client with mesh key: ClosePeer dst; relay: close all local connections of dst (MSH-033) */
 	COMMAND_REGION,     /* client: p,n is a new configuration text of the region (CLI-017) */
 	COMMAND_CONNECT,    /* client: connect if not connected, and stay so by the policy of its configuration */
-	COMMAND_LEAVE,      /* client: close with FIN and stay away (CLI-026); relay: close everything and stop (SRV-036) */
+	COMMAND_LEAVE,      /* client, station: close with FIN and stay away (CLI-026), flag = with RST; relay: close everything and stop (SRV-036) */
+	COMMAND_PREFER_V6,  /* client, station: flag = IPv6 is preferred (CLI-020) */
+	COMMAND_MAP,        /* station: p,n is a DERP map, n = 0: there is none (CLI-038) */
+	COMMAND_PEER,       /* station: dst is at home in region, 0 = unknown (MAP-018) */
+	COMMAND_NETWORK,    /* station: flag = the network is up (CLI-039) */
+	COMMAND_REBIND,     /* station: the local network changed; p,n is struct address[], the local addresses that are left (CLI-039) */
+	COMMAND_KEY,        /* station: p,n is a new private key (CLI-039) */
+	COMMAND_RATES,      /* relay: p,n is a rate file (RAT-001), put into force as on SIGHUP (RAT-006) */
+	COMMAND_CHECK,      /* network check: now; flag = a full one */
+	COMMAND_SET,        /* network check: p,n is configuration text with what changes */
 	COMMAND_VERBS
 };
 
@@ -179,6 +198,8 @@ struct event_command {
 	const uint8_t *dst, *src; /* 32-byte keys */
 	const uint8_t *p;
 	uint32_t n;
+	uint64_t region;
+	uint64_t patience_ns; /* PING without data: how long to wait, 0 or more than 5 s = 5 s */
 };
 
 struct event {
@@ -226,12 +247,13 @@ struct span {
 	uint32_t n;
 };
 
+/* ASK_URL: a POST of the body to the URL, as RAT-014 says; redirects are followed, and the last answer is the one told (RAT-015). */
 enum ask_kind { ASK_NAME4, ASK_NAME6, ASK_URL, ASK_MAP };
 
 struct action_tls {
 	bool server;
-	bool insecure;           /* client: accept any chain */
-	const char *server_name; /* client: SNI and the name to verify; server: NULL. Lives in the machine until SECURED or CLOSED */
+	bool insecure;           /* client: go on whatever the chain's verdict is: the machine has another way to judge (MAP-009), or none */
+	const char *server_name; /* client: SNI, NULL = none (HTTP-024); server: NULL. Lives in the machine until SECURED or CLOSED */
 	const char *meta_name;   /* server: common name of the meta certificate to append (HTTP-011), NULL = none. Lives as above */
 };
 
@@ -242,18 +264,40 @@ enum deliver_kind {
 	DELIVER_PACKET,       /* client: key = source, span = packet bytes */
 	DELIVER_PEER_GONE,    /* client: key, a = reason byte */
 	DELIVER_PEER_PRESENT, /* client: key, address, a = flags */
-	DELIVER_PING,         /* client: span = 8 bytes; it has been answered */
+	DELIVER_PING,         /* client: span = 8 bytes; with can-ack-pings it has been answered */
 	DELIVER_PONG,         /* client: span = 8 bytes */
 	DELIVER_KEEPALIVE,
 	DELIVER_HEALTH,     /* client: span = text */
 	DELIVER_RESTARTING, /* client: a = wait ms, b = try-for ms */
-	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason */
+	DELIVER_DROPPED,    /* client: a packet of COMMAND_SEND or COMMAND_FORWARD was given up; span = packet bytes, a = enum drop_reason;
+	                     * write_error: longer than 65,536 bytes (CLI-001) */
 	DELIVER_STOPPED,    /* the machine is done for good. a = machine's reason */
+	DELIVER_PINGED,     /* client: the end of a COMMAND_PING without data. a = 1: answered, 0: not; b = ns that it took */
+	DELIVER_REFUSED,    /* client, station: a command that was not carried out. a = enum refusal, b = enum command_verb, key = dst, span = p,n */
+	DELIVER_LOST,       /* client: before DISCONNECTED: a = bytes of what was sent that the transport had not taken (CLI-023) */
+	DELIVER_HOME,       /* station: home is region now, 0 = none: to be told to control (HOM-020) */
+	DELIVER_CHECK,      /* station: a network check is due (HOM-001). a = enum station_check */
+	DELIVER_CLOSED,     /* station: it closed the connection to region. a = enum station_close */
+	DELIVER_WARNING,    /* station: a = 1: nothing was heard from home, which is region, for 2 min 5 s (CLI-041); 0: that is over */
+	DELIVER_REPORT,     /* network check: a = region that is home, b = region that the report prefers; 0 = none */
 	DELIVER_KINDS
+};
+
+/* Why a command was not carried out: what the original swallows or returns as an error. */
+enum refusal {
+	REFUSED_NOT_CONNECTED, /* CLOSE_PEER: the attempt to connect for it failed (CLI-013) */
+	REFUSED_LIMIT,         /* one more than a limit allows */
+	REFUSED_LEFT,          /* behind COMMAND_LEAVE (CLI-026) */
+	REFUSED_REGION,        /* not in the map, or over 65,535 (CLI-043), or it cannot be used as it stands there */
+	REFUSED_ROUTE,         /* neither the home of the peer is known nor where it was heard (CLI-030) */
+	REFUSED_NETWORK,       /* the network is down (CLI-039) */
+	REFUSED_TEXT,          /* a map that cannot be read; span = why */
+	REFUSALS
 };
 
 struct action_deliver {
 	enum deliver_kind what;
+	uint32_t region;    /* station: which of its connections; 0 of a client that is nobody's child */
 	const uint8_t *key; /* 32 bytes, lifetime as event bytes or the machine's state */
 	const struct address *address;
 	uint64_t a, b;
@@ -309,15 +353,44 @@ void actions_reset(struct actions *a);
 /* May a fan-out go on? False when the list is as long as one step of it may make it. */
 static inline bool actions_room(const struct actions *a) { return a->n < ACTIONS_FANOUT_MAX; }
 
+void actions_grow(struct actions *a);                   /* the list is full */
+void actions_arena_grow(struct actions *a, uint32_t n); /* so is the arena for n more bytes */
 /* Appends an action of this kind with everything else zero. The pointer is valid until the next append. */
-struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token);
+static inline struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token)
+{
+	struct action *x;
+
+	if (a->n == a->cap) actions_grow(a);
+	x = &a->v[a->n++];
+	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
+	return x;
+}
+/* Room for head_n bytes of the head of an action just added; head_n <= ACTIONS_HEAD_MAX, may be 0. */
+static inline uint8_t *actions_head(struct actions *a, struct action *x, uint32_t head_n)
+{
+	assert(head_n <= ACTIONS_HEAD_MAX);
+	if (a->arena_cap - a->arena_n <= head_n) actions_arena_grow(a, head_n + 1); /* a head of no bytes has a place too */
+	x->head_at = a->arena_n;
+	x->head_n = head_n;
+	a->arena_n += head_n;
+	return a->arena + x->head_at;
+}
 /* SEND of head_n bytes, to be written by the caller at the returned place before the next call; the caller may set ->span of
- * the last action afterwards with actions_span. head_n <= ACTIONS_HEAD_MAX, may be 0. */
-uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n);
+ * the last action afterwards with actions_span. */
+static inline uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+{
+	return actions_head(a, actions_add(a, ACTION_SEND, token), head_n);
+}
 /* Puts event bytes or constants behind the head of the last action. */
-void actions_span(struct actions *a, const uint8_t *p, uint32_t n);
+static inline void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
+{
+	assert(a->n > 0 && a->v[a->n - 1].span.n == 0);
+	a->v[a->n - 1].span = (struct span){ .p = p, .n = n };
+}
 /* The same with a counted packet; takes over one count from the caller. p,n lie inside the packet. */
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);
+/* DATAGRAM of head_n bytes from a UDP socket to an address; the bytes are written as those of actions_send. */
+uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n);
 void actions_read(struct actions *a, uint64_t token, uint32_t n);
 void actions_close(struct actions *a, uint64_t token, bool abort);
 void actions_dial(struct actions *a, uint64_t token, const struct address *to);
@@ -326,6 +399,7 @@ struct action *actions_deliver(struct actions *up, enum deliver_kind what, uint6
 static inline const uint8_t *action_head(const struct actions *a, const struct action *x) { return a->arena + x->head_at; }
 const char *action_kind_name(enum action_kind kind);
 const char *deliver_kind_name(enum deliver_kind what);
+const char *refusal_name(enum refusal refusal);
 
 /* ---- machines ---- */
 
@@ -372,6 +446,8 @@ enum note_kind {
 	NOTE_WRITE_TIMEOUT,
 	NOTE_CUT,   /* relay, client: p,n will never be whole frames: the connection ended inside a frame, or they came behind its end */
 	NOTE_STATE, /* client: a = new enum client_state, b = old */
+	NOTE_RATES, /* relay: receive limits: a = bytes a second, b = burst in force; text = why the ones given are not, or NULL */
+	NOTE_HOME,  /* network check: a = region that is home now, b = the one before, 0 = none; text = why */
 	NOTE_KINDS
 };
 

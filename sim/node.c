@@ -1,6 +1,7 @@
 /* A host at work: what is ready goes into its machine, one event after the other as its CPU allows; what the machine wants goes out. */
 #include "engine.h"
 
+#include "../ref/address.h"
 #include "../ref/buf.h"
 #include "../ref/key.h"
 
@@ -226,18 +227,6 @@ void node_cpu_free(struct sim *sim, uint32_t host)
 
 /* ---- a turn ---- */
 
-uint32_t node_conn(const struct sim *sim, const struct host *h, uint64_t token, uint32_t *side)
-{
-	uint32_t slot = token_slot(token), conn;
-
-	*side = token_is_machine(token) ? 0 : 1;
-	if (*side == 0)
-		conn = slot < h->config.slots ? h->dial[slot] : NONE;
-	else
-		conn = slot < h->slots ? h->slot[slot].conn : NONE;
-	return conn != NONE && sim->conn[conn].token[*side] == token ? conn : NONE;
-}
-
 static void apply_close(struct sim *sim, uint32_t host, const struct action *x, uint64_t at)
 {
 	uint32_t side, conn = node_conn(sim, &sim->host[host], x->token, &side);
@@ -324,7 +313,7 @@ static void step(struct sim *sim, uint32_t host, struct event *e)
 	if (sim->hooks.deliver != NULL)
 		for (uint32_t i = 0; i < sim->up.n; i++) sim->hooks.deliver(sim->hooks.ctx, host, &sim->up.v[i]);
 	actions_reset(&sim->out);
-	actions_reset(&sim->up);
+	if (sim->up.n > 0) actions_reset(&sim->up); /* nothing but deliveries is in it */
 	sim->in_step = false;
 }
 
@@ -361,7 +350,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 {
 	struct flow *f = &sim->flow[id];
 	uint32_t conn = flow_conn(id), rx = 1 - flow_side(id), n;
-	uint64_t back = sim->flow[id ^ 1].latency_ns;
+	uint64_t back = f->back_ns;
 	struct event e = { .kind = EVENT_BYTES, .token = f->rx_token };
 	const uint8_t *p;
 
@@ -373,7 +362,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 		return;
 	}
 	if (n > f->read_max) n = f->read_max;
-	if (n < f->read_max && stream_ready(&f->stream, sim->now, n + 1) > n) {
+	if (n < f->read_max && stream_more(&f->stream, sim->now)) {
 		uint32_t max = f->read_max < SIM_TURN_MAX ? f->read_max : SIM_TURN_MAX;
 		n = stream_gather(&f->stream, &sim->pool, sim->now, sim->scratch, max, back);
 		e.bytes = (struct event_bytes){ .p = sim->scratch, .n = n };
@@ -444,13 +433,16 @@ static void run_dialed(struct sim *sim, uint32_t host, uint32_t conn)
 static void run_secured(struct sim *sim, uint32_t host, uint32_t conn, uint32_t side)
 {
 	struct conn *c = &sim->conn[conn];
-	struct certificate chain[2] = { { .serial = 1 }, { .serial = 2 } };
+	char ip[ADDRESS_TEXT];
+	struct certificate_name names[2] = { { .p = c->server_name }, { .p = ip, .ip = true } }; /* good for whatever was asked for */
+	struct certificate chain[2] = { { .serial = 1, .names = names, .names_n = 2, .not_after_s = UINT64_MAX }, { .serial = 2 } };
 	struct event_secured secured = { .version = 0x0304, .verified = true };
 	struct event e = { .kind = EVENT_SECURED, .token = c->token[side], .secured = &secured };
 
 	if (side == 0) {
 		chain[0].common_name = c->server_name;
-		chain[0].common_name_n = c->server_name == NULL ? 0 : strlen(c->server_name);
+		chain[0].common_name_n = names[0].n = c->server_name == NULL ? 0 : strlen(c->server_name);
+		names[1].n = (size_t)(strrchr(address_text(&c->to, ip), ':') - ip); /* all addresses here are IPv4 */
 		chain[1].common_name = c->meta_name;
 		chain[1].common_name_n = c->meta_name == NULL ? 0 : strlen(c->meta_name);
 		secured.chain = chain;

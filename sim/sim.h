@@ -43,7 +43,7 @@ struct sim_host_config {
 	const struct cost_table *cost; /* NULL: infinitely fast */
 	uint32_t cores;
 	uint64_t user_timeout_ns; /* of accepted connections; 0: the kernel's 924 s */
-	uint32_t window;          /* bytes of a stream to this host that may be unread or unacknowledged */
+	uint32_t window;          /* bytes of a stream to this host that may be unread or unacknowledged; 2 * SIM_TURN_MAX at least */
 	uint32_t fds;             /* connections at a time; more are refused with CLOSED limit, or by not accepting */
 	uint32_t slots;           /* of the machine's own tokens */
 };

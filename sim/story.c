@@ -370,6 +370,8 @@ struct story *story_new(const struct scenario *scenario, const struct story_opti
 	st->ledger = ledger_new();
 	dist_init(&st->failover_client);
 	dist_init(&st->failover_pair);
+	dist_init(&st->failover_first);
+	dist_init(&st->failover_later);
 	engine(st);
 	if (!world_build(st, error, cap) || !load_build(st, error, cap) || !check_build(st, error, cap)) {
 		story_free(st);
@@ -417,6 +419,8 @@ void story_run(struct story *st)
 	check_end(st);
 	record_failover(st->record, "client", &st->failover_client);
 	record_failover(st->record, "pair", &st->failover_pair);
+	record_failover(st->record, "pair first", &st->failover_first);
+	record_failover(st->record, "pair later", &st->failover_later);
 	record_end(st->record, sim_events(st->sim), sim_digest(st->sim), story_good(st));
 }
 
@@ -432,6 +436,8 @@ void story_free(struct story *st)
 	world_free(st);
 	dist_free(&st->failover_client);
 	dist_free(&st->failover_pair);
+	dist_free(&st->failover_first);
+	dist_free(&st->failover_later);
 	for (uint32_t i = 0; i < st->draws; i++) dist_free(&st->draw[i].values);
 	free(st->draw);
 	free(st->pair);
@@ -475,6 +481,8 @@ struct story_node_view story_node(const struct story *st, uint32_t i)
 uint32_t story_tailnets(const struct story *st) { return st->tailnets; }
 const struct dist *story_failover_clients(const struct story *st) { return &st->failover_client; }
 const struct dist *story_failover_pairs(const struct story *st) { return &st->failover_pair; }
+const struct dist *story_failover_first(const struct story *st) { return &st->failover_first; }
+const struct dist *story_failover_later(const struct story *st) { return &st->failover_later; }
 uint32_t story_expects(const struct story *st) { return st->judges; }
 const struct story_expect *story_expect(const struct story *st, uint32_t i) { return &st->judge[i].result; }
 uint32_t story_findings(const struct story *st) { return st->findings; }
@@ -514,6 +522,7 @@ static size_t print_value(enum scenario_unit unit, uint64_t v, int decimals, cha
 	if (v == SCENARIO_NEVER) return (size_t)snprintf(out, cap, "never");
 	switch (unit) {
 	case SCENARIO_TIME:
+		if (v == 0) return (size_t)snprintf(out, cap, "0s");
 		if (v >= NS_S) return print_decimal(v, NS_S, decimals, "s", out, cap);
 		return v >= NS_MS ? print_decimal(v, NS_MS, decimals, "ms", out, cap) : print_decimal(v, NS_US, decimals, "us", out, cap);
 	case SCENARIO_SHARE: return print_decimal(v, SCENARIO_SHARE_ALL / 100, decimals, "%", out, cap);

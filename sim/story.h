@@ -119,6 +119,8 @@ struct story_node_view story_node(const struct story *st, uint32_t i);     /* be
 uint32_t story_tailnets(const struct story *st);
 const struct dist *story_failover_clients(const struct story *st);
 const struct dist *story_failover_pairs(const struct story *st);
+const struct dist *story_failover_first(const struct story *st); /* of these, where the first packet sent is the first delivered */
+const struct dist *story_failover_later(const struct story *st); /* and where it was lost, or overtaken: until the next */
 uint32_t story_expects(const struct story *st);
 const struct story_expect *story_expect(const struct story *st, uint32_t i);
 uint32_t story_findings(const struct story *st); /* all; the first STORY_FINDINGS_MAX are kept */

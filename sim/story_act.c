@@ -157,7 +157,7 @@ static void restart(struct story *st, const struct story_deed *d)
 static void close_peer(struct story *st, const struct story_deed *d)
 {
 	struct story_client *c = &st->client[d->member];
-	struct event_command command = { .verb = COMMAND_CLOSE_PEER, .dst = c->public_key.b };
+	struct event_command command = { .verb = COMMAND_CLOSE_PEER, .dst = c->public_key.b }; /* REG-008 */
 
 	if (!c->alive || c->closing) return;
 	c->closing = true;

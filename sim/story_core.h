@@ -185,6 +185,7 @@ struct story {
 	uint64_t connected, zombies, away, reconnects, forwarded, forwarded_delivered, delivered;
 	uint64_t drops[DROP_REASONS], dropped_by_client;
 	struct dist failover_client, failover_pair;
+	struct dist failover_first, failover_later; /* the pairs in two: by their first packet, or by a later one */
 	struct story_pair *pair;
 	uint32_t pairs, pairs_mask;
 	bool hit; /* a fault has happened: packets are looked at for pairs */

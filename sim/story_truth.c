@@ -2,7 +2,8 @@
  *
  * A client is connected while it holds a connection that is registered at the other end, on a host that runs; it is a zombie while it
  * holds one that leads nowhere. Failover of a client: from the fault until ServerInfo arrives on another connection. Of a pair: from the first
- * packet sent after the fault to the first delivered. */
+ * packet sent after the fault to the first delivered; whether that was the same packet is kept apart, since one whose first packet is lost
+ * comes back with the next that its load happens to send, minutes later perhaps. */
 #include "story_core.h"
 
 #include "../ref/buf.h"
@@ -232,6 +233,7 @@ void truth_pair_delivered(struct story *st, uint32_t a, uint32_t b, uint64_t sen
 	if (p == NULL || !p->open || sent_at < p->sent_at) return;
 	p->open = false;
 	dist_add(&st->failover_pair, sim_now(st->sim) - p->sent_at);
+	dist_add(sent_at == p->sent_at ? &st->failover_first : &st->failover_later, sim_now(st->sim) - p->sent_at);
 	story_dirty(st, DIRT_FAILOVER);
 }
 
@@ -249,5 +251,5 @@ void truth_end(struct story *st)
 			record_move(st->record, sim_now(st->sim), client_host(st, i), st->client[i].fault_node, NOBODY, st->client[i].fault_at);
 		}
 	for (uint32_t i = 0; st->pair != NULL && i <= st->pairs_mask; i++)
-		if (st->pair[i].key != 0 && st->pair[i].open && both_here(st, &st->pair[i])) st->failover_pair.never++;
+		if (st->pair[i].key != 0 && st->pair[i].open && both_here(st, &st->pair[i])) st->failover_pair.never++, st->failover_later.never++;
 }
