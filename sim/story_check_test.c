@@ -273,8 +273,8 @@ static void check_never_is_told(void **state)
 				    "load disco every=100ms\n"
 				    "at 5s crash fra/1\n"
 				    "at 19.999s close acme/1/1\n"
-				    "at 19.9995s close acme/2/1\n"
-				    "at 19.9996s leave acme/2/1\n"
+				    "at 19.5s close acme/2/1\n"
+				    "at 19.52s leave acme/2/1\n"
 				    "until 20s\n";
 	static const struct judged of[] = {
 		{ "expect at end failover.client.never == 0", STORY_MISSED, "1" },
@@ -283,6 +283,7 @@ static void check_never_is_told(void **state)
 		{ "expect at end failover.client.p50 <= 1s", STORY_OK, NULL },
 		{ "expect at end failover.client.never <= 1%", STORY_MISSED, NULL },
 		{ "expect always failover.client.never == 0", STORY_MISSED, NULL },
+		{ "expect at end failover.pair.never == 0", STORY_OK, "0" },
 	};
 
 	(void)state;
