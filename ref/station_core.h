@@ -24,6 +24,7 @@ static const uint64_t station_linger_ns = 10 * NS_S; /* how long a relay may tak
 /* One connection: a client and the token range that is its own. */
 struct station_place {
 	uint32_t region; /* 0: free */
+	uint32_t uses;   /* clients that it has had: their tokens differ */
 	bool leaving;    /* closed by us; the client's last events are awaited */
 	bool connected, pinging, has_last;
 	struct address local;   /* of the connection in use, once it is dialled */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GENERATION_BITS = 16 }; /* dials of one client after which its tokens may be those of the next one */
+
 static bool place_open_now(const struct station_place *p) { return p->region != 0 && !p->leaving; }
 
 uint32_t place_of(const struct station *s, uint32_t region)
@@ -60,16 +62,18 @@ static void problem_set(struct station_place *p, const uint8_t *text, uint32_t n
 }
 
 /* CLI-032. The client itself backs off and comes back. */
-static void broken(struct station *s, uint32_t place)
+static void broken(struct station *s, uint32_t place, enum client_end why)
 {
 	struct station_place *p = &s->place[place];
-	struct action *x = actions_deliver(s->up, DELIVER_CHECK, TOKEN_NONE);
+	struct action *x;
 
-	x->deliver.region = p->region;
-	x->deliver.a = STATION_CHECK_BROKEN;
 	p->connected = false;
 	p->recorded_at = TIME_NEVER;
 	contact_routes_forget(s, place);
+	if (why == CLIENT_END_RETURN) return; /* its own doing */
+	x = actions_deliver(s->up, DELIVER_CHECK, TOKEN_NONE);
+	x->deliver.region = p->region;
+	x->deliver.a = STATION_CHECK_BROKEN;
 }
 
 /* CLI-039: home is opened again at once. */
@@ -93,7 +97,7 @@ static void hear(struct station *s, uint64_t now, uint32_t place, const struct a
 	case DELIVER_DROPPED:
 	case DELIVER_REFUSED:
 	case DELIVER_LOST: return;
-	case DELIVER_DISCONNECTED: broken(s, place); return;
+	case DELIVER_DISCONNECTED: broken(s, place, (enum client_end)x->deliver.a); return;
 	case DELIVER_PINGED:
 		if (p->pinging) pinged(s, now, place, x->deliver.a != 0);
 		return;
@@ -160,6 +164,7 @@ static void client_start(struct station *s, uint64_t now, uint32_t place, const 
 {
 	struct station_place *p = &s->place[place];
 	struct event_start start = { .wall_ns = s->wall_ns,
+		                     .generation_first = p->uses << GENERATION_BITS,
 		                     .slot_first = s->slot_first + place * CLIENT_SLOTS,
 		                     .slot_count = CLIENT_SLOTS,
 		                     .turn_max = s->turn_max,
@@ -189,6 +194,7 @@ uint32_t place_open(struct station *s, uint64_t now, uint32_t region, enum refus
 	place = place_free_one(s);
 	if (place != STATION_NONE) {
 		s->place[place] = (struct station_place){ .region = region,
+			                                  .uses = s->place[place].uses,
 			                                  .client = client_new(&s->env),
 			                                  .linger_at = TIME_NEVER,
 			                                  .open_at = now,
@@ -259,7 +265,7 @@ bool place_sweep(struct station *s)
 	for (uint32_t i = 0; i < s->places; i++) {
 		if (!place_is_over(&s->place[i])) continue;
 		machine_free(client_machine(s->place[i].client));
-		s->place[i] = (struct station_place){ 0 };
+		s->place[i] = (struct station_place){ .uses = s->place[i].uses + 1 };
 		some = true;
 	}
 	return some;

@@ -78,19 +78,27 @@ STORY(half_open)
 	region_ready(p, 1, A, true);
 }
 
-/* REG-007, CLI-018: when the first node of home is back, the station stays on the second until that breaks. */
-STORY(second_node)
+/* A station at home in a region whose first node refuses, while the second, which is where region 2 is otherwise, does not. */
+static int two_nodes(struct pair *p, const char *config)
 {
 	static const char map[] =
 		"{\"Regions\":{\"1\":{\"Nodes\":[{\"Name\":\"1a\",\"HostName\":\"a\",\"IPv4\":\"192.0.2.61\",\"IPv6\":\"-\",\"DERPPort\":80},"
 		"{\"Name\":\"1b\",\"HostName\":\"b\",\"IPv4\":\"192.0.2.62\",\"IPv6\":\"-\",\"DERPPort\":80}]}}}";
-	int h, s;
+	int h;
 
 	pair_listen(p, region_at(1), PAIR_REFUSE, -1, TOKEN_NONE, false);
 	pair_listen(p, region_at(2), PAIR_WIRE, -1, TOKEN_NONE, false);
-	h = station_alone(p, A, "");
+	h = station_alone(p, A, config);
 	set_map_text(p, h, map, sizeof map - 1);
 	set_home(p, h, 1);
+	return h;
+}
+
+/* REG-007, CLI-018: when the first node of home is back, the station stays on the second until that breaks. */
+STORY(second_node)
+{
+	int h = two_nodes(p, ""), s;
+
 	s = region_ready(p, 2, A, true);
 	pair_listen_set(p, region_at(1), PAIR_WIRE);
 	pass(p, 3600 * NS_S);
@@ -98,6 +106,21 @@ STORY(second_node)
 	wire_reset(p, s);
 	pair_advance(p, 15 * NS_MS);
 	region_ready(p, 1, A, true);
+	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 2); /* the map's and this one's */
+}
+
+/* OQ-4: with return-after it goes back by itself, which is no reason for a network check. */
+STORY(return_to_first_node)
+{
+	int h = two_nodes(p, "return-after=30s\n"), s;
+
+	s = region_ready(p, 2, A, true);
+	relay_sends(p, s, B, "x");
+	pair_listen_set(p, region_at(1), PAIR_WIRE);
+	pair_advance(p, 30 * NS_S);
+	region_ready(p, 1, A, true);
+	assert_int_equal(route_to(p, h, B), 0);
+	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 1);
 }
 
 /* ---- CLI-034 ---- */
@@ -164,6 +187,7 @@ STORY(one_connection_a_region)
 	send_to(p, h, B, 2, "again");
 	new = region_ready(p, 2, A, false);
 	assert_int_not_equal(new, old);
+	assert_int_not_equal(p->stream[new].end[0].token, p->stream[old].end[0].token);
 	packet_is(p, new, B, "again");
 	relay_sends(p, old, B, "too late");
 	assert_int_equal(pair_heard_count(p, h, DELIVER_PACKET), 0);
@@ -174,6 +198,7 @@ STORY(one_connection_a_region)
 /* A relay that does not answer the FIN gets RST 10 s later, and its place is free again. */
 STORY(linger)
 {
+	uint64_t token;
 	int h, s;
 
 	regions_listen(p);
@@ -185,10 +210,13 @@ STORY(linger)
 	assert_true(p->stream[s].end[0].open);
 	send_to(p, h, B, 3, "x");
 	told(p, h, DELIVER_REFUSED, 0, 3, REFUSED_LIMIT);
+	token = p->stream[s].end[0].token;
 	pair_advance(p, 1);
 	assert_false(p->stream[s].end[0].open);
 	send_to(p, h, B, 3, "x");
 	assert_true(is_open(p, h, 3));
+	assert_int_equal(token_slot(p->stream[wire_region(p, 3)].end[0].token), token_slot(token)); /* the same slot, never the same token */
+	assert_int_not_equal(p->stream[wire_region(p, 3)].end[0].token, token);
 }
 
 /* CLI-031: 32 packets wait for each region, and the oldest of each goes. */
@@ -655,19 +683,33 @@ static void config_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(home_stays),      cmocka_unit_test(home_before_connection),
-		cmocka_unit_test(home_comes_back), cmocka_unit_test(half_open),
-		cmocka_unit_test(second_node),     cmocka_unit_test(others_come_and_go),
-		cmocka_unit_test(reaped_late),     cmocka_unit_test(one_connection_a_region),
-		cmocka_unit_test(linger),          cmocka_unit_test(queues),
-		cmocka_unit_test(home_changes),    cmocka_unit_test(homeless),
-		cmocka_unit_test(network_down),    cmocka_unit_test(rebind_address),
-		cmocka_unit_test(rebind_ping),     cmocka_unit_test(rebind_broken),
-		cmocka_unit_test(key_changes),     cmocka_unit_test(prefers_v6),
-		cmocka_unit_test(health),          cmocka_unit_test(last_heard),
-		cmocka_unit_test(warning),         cmocka_unit_test(too_long),
-		cmocka_unit_test(regions_max),     cmocka_unit_test(leave),
-		cmocka_unit_test(two_stations),    cmocka_unit_test(config_checked),
+		cmocka_unit_test(home_stays),
+		cmocka_unit_test(home_before_connection),
+		cmocka_unit_test(home_comes_back),
+		cmocka_unit_test(half_open),
+		cmocka_unit_test(second_node),
+		cmocka_unit_test(return_to_first_node),
+		cmocka_unit_test(others_come_and_go),
+		cmocka_unit_test(reaped_late),
+		cmocka_unit_test(one_connection_a_region),
+		cmocka_unit_test(linger),
+		cmocka_unit_test(queues),
+		cmocka_unit_test(home_changes),
+		cmocka_unit_test(homeless),
+		cmocka_unit_test(network_down),
+		cmocka_unit_test(rebind_address),
+		cmocka_unit_test(rebind_ping),
+		cmocka_unit_test(rebind_broken),
+		cmocka_unit_test(key_changes),
+		cmocka_unit_test(prefers_v6),
+		cmocka_unit_test(health),
+		cmocka_unit_test(last_heard),
+		cmocka_unit_test(warning),
+		cmocka_unit_test(too_long),
+		cmocka_unit_test(regions_max),
+		cmocka_unit_test(leave),
+		cmocka_unit_test(two_stations),
+		cmocka_unit_test(config_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
