@@ -148,6 +148,25 @@ STORY(others_come_and_go)
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 1); /* the map's: closing it ourselves is no reason for one */
 }
 
+/* The looks go on every 15 s from the first connection on; new ones do not put them off. */
+STORY(looks)
+{
+	int h;
+
+	regions_listen(p);
+	h = station_with(p, A, "");
+	send_to(p, h, B, 2, "x");
+	pair_advance(p, 10 * NS_S);
+	send_to(p, h, B, 3, "x");
+	pair_advance(p, 50 * NS_S);
+	assert_false(is_open(p, h, 2));
+	assert_true(is_open(p, h, 3));
+	pair_advance(p, 15 * NS_S - 1);
+	assert_true(is_open(p, h, 3));
+	pair_advance(p, 1);
+	assert_false(is_open(p, h, 3));
+}
+
 /* 1 ns later than the first look: 75 s for the packet that was sent then; a request counts though nothing could be sent. */
 STORY(reaped_late)
 {
@@ -326,7 +345,6 @@ STORY(rebind_address)
 	int h, one, two;
 
 	regions_listen(p);
-	pair_listen_set(p, region_at(3), PAIR_SILENT);
 	h = station_with(p, A, "");
 	set_home(p, h, 1);
 	one = region_ready(p, 1, A, true);
@@ -334,7 +352,7 @@ STORY(rebind_address)
 	send_to(p, h, B, 2, "b");
 	two = region_ready(p, 2, A, false);
 	packet_is(p, two, B, "b");
-	send_to(p, h, C, 3, "c");
+	send_to(p, h, C, 3, "c"); /* dialled, but not logged in */
 	rebind(p, h, 8);
 	assert_int_equal(wire_end(p, one)->ended, PAIR_RESET);
 	told(p, h, DELIVER_CLOSED, 0, 1, STATION_CLOSE_ADDRESS);
@@ -371,10 +389,12 @@ STORY(rebind_ping)
 	three = region_ready(p, 3, A, false);
 	packet_is(p, two, B, "b");
 	packet_is(p, three, C, "c");
+	pair_advance(p, 10 * NS_S);
 	rebind(p, h, 7);
 	rebind(p, h, 7); /* one question is enough */
 	pair_advance(p, 3 * NS_S - 1);
 	answer_ping(p, two);
+	assert_int_equal(station_heard_at(station_of(p, h), 2), p->now); /* CLI-041 */
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CLOSED), 0);
 	pair_advance(p, 1);
 	told(p, h, DELIVER_CLOSED, 0, 1, STATION_CLOSE_PING);
@@ -545,6 +565,15 @@ STORY(warning)
 	told(p, h, DELIVER_WARNING, 2, 2, 1);
 	set_home(p, h, 0);
 	told(p, h, DELIVER_WARNING, 3, 2, 0);
+	send_to(p, h, B, 3, "x");
+	region_ready(p, 3, A, false);
+	pair_advance(p, 3600 * NS_S); /* heard an hour ago, as what it was then */
+	pair_listen_set(p, region_at(3), PAIR_SILENT);
+	set_home(p, h, 3);
+	pair_advance(p, 125 * NS_S - 1);
+	assert_int_equal(pair_heard_count(p, h, DELIVER_WARNING), 4);
+	pair_advance(p, 1);
+	told(p, h, DELIVER_WARNING, 4, 3, 1);
 }
 
 /* ---- limits and ends ---- */
@@ -690,6 +719,7 @@ int main(void)
 		cmocka_unit_test(second_node),
 		cmocka_unit_test(return_to_first_node),
 		cmocka_unit_test(others_come_and_go),
+		cmocka_unit_test(looks),
 		cmocka_unit_test(reaped_late),
 		cmocka_unit_test(one_connection_a_region),
 		cmocka_unit_test(linger),
