@@ -4,6 +4,7 @@
 #   ref/*.c      but os_*, *_main, *_test   -> libderp.a      the protocol core
 #   ref/os_*.c                              -> libderpos.a    the only files that touch the operating system
 #   sim/*.c reports/*.c but *_main, *_test  -> libderpsim.a   the simulator and what reads its traces
+#   sim/cli_*.c                             -> derpsim        its command line, which talks to the operating system as mains do
 # Variables: CC, OPT=-O2, SAN=address,undefined, V=1 (show commands), V=0 (show nothing), WERROR=1 (also on when CI=true), BUILD=build. Each
 # configuration may have a folder of its own: make CC=clang OPT=-O3 BUILD=build/clang-O3. Needs GNU make.
 
@@ -26,7 +27,8 @@ ALL_CPPFLAGS = -I. -Iref -Isim -I$(BUILD)/gen $(CPPFLAGS)
 
 CORE = $(filter-out ref/os_% %_main.c %_test.c,$(wildcard ref/*.c))
 OS = $(filter-out %_test.c,$(wildcard ref/os_*.c))
-SIM = $(filter-out %_main.c %_test.c,$(wildcard sim/*.c reports/*.c))
+CLI = $(wildcard sim/cli_*.c)
+SIM = $(filter-out %_main.c %_test.c $(CLI),$(wildcard sim/*.c reports/*.c))
 MAINS = $(wildcard ref/*_main.c sim/*_main.c reports/*_main.c)
 TESTS = $(wildcard ref/*_test.c sim/*_test.c reports/*_test.c)
 FUZZ = $(filter-out %_test.c,$(wildcard fuzz/*.c))
@@ -39,7 +41,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all demo test test-units test-unit check bench proof install-deps format clean help tests replays objects force
+.PHONY: all demo test test-units test-unit check rules interop bench proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -63,7 +65,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Only what talks to the operating system, and tests, see more than ISO C.
-$(call objects,$(OS) $(MAINS) $(TESTS) $(FUZZ)): ALL_CPPFLAGS += -D_GNU_SOURCE
+$(call objects,$(OS) $(MAINS) $(CLI) $(TESTS) $(FUZZ)): ALL_CPPFLAGS += -D_GNU_SOURCE
 
 # SQL becomes string literals: `#include "sim/schema.sql.inc"` behind an `=`.
 $(BUILD)/gen/%.sql.inc: %.sql
@@ -90,7 +92,7 @@ define link
 	$(Q)$(LINK) $(SYSTEM_LIBS)
 endef
 
-$(BUILD)/derpsim: $(BUILD)/obj/sim/sim_main.o $(SIM_LIBS)
+$(BUILD)/derpsim: $(BUILD)/obj/sim/sim_main.o $(call objects,$(CLI)) $(SIM_LIBS)
 	$(link)
 $(BUILD)/derpsim-%: $(BUILD)/obj/sim/%_main.o $(SIM_LIBS)
 	$(link)
@@ -126,13 +128,20 @@ test-units: ## build and run every *_test.c, of which the failures are shown
 test-unit: $(BUILD)/tests/$(T) ## one of them: make test-unit T=ref/frame_test
 	$<
 
-check: ## include rules, symbols, floating point, formatting, tidiness, system calls of a run
+check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs, system calls of a run
 	@.ci/install check
 	@.ci/check
+
+rules: ## which rule of the protocol is kept where and tested by what; fails while one is open
+	@.ci/rules
 
 proof: ## the long versions of what must be shown
 	@.ci/install test
 	@.ci/proof
+
+interop: ## our relay and client over loopback, against each other and, where Go is there, against the original
+	@.ci/install build
+	@.ci/interop
 
 bench: ## the star of 1,000 clients beside the yardstick, and the memory of idle clients
 	@.ci/bench

@@ -129,3 +129,36 @@ const char *address_text(const struct address *a, char out[ADDRESS_TEXT])
 		         b[8] << 8 | b[9], b[10] << 8 | b[11], b[12] << 8 | b[13], b[14] << 8 | b[15], a->port);
 	return out;
 }
+
+/* The first longest run of two or more zero groups, which is written as "::". */
+static int zero_run(const uint8_t *b, int *length)
+{
+	int best = -1, run = 0;
+
+	*length = 1;
+	for (int i = 0; i < 8; i++) {
+		run = b[2 * i] == 0 && b[2 * i + 1] == 0 ? run + 1 : 0;
+		if (run > *length) best = i - run + 1, *length = run;
+	}
+	return best;
+}
+
+const char *address_ip_text(const struct address *a, char out[ADDRESS_TEXT])
+{
+	const uint8_t *b = a->ip;
+	int length, gap = zero_run(b, &length), n = 0;
+
+	if (address_is_v4(a)) {
+		snprintf(out, ADDRESS_TEXT, "%u.%u.%u.%u", b[12], b[13], b[14], b[15]);
+		return out;
+	}
+	for (int i = 0; i < 8; i++) {
+		if (i == gap) {
+			n += snprintf(out + n, ADDRESS_TEXT - (size_t)n, "::");
+			i += length - 1;
+			continue;
+		}
+		n += snprintf(out + n, ADDRESS_TEXT - (size_t)n, "%s%x", i == 0 || i == gap + length ? "" : ":", b[2 * i] << 8 | b[2 * i + 1]);
+	}
+	return out;
+}

@@ -14,5 +14,7 @@ bool address_equal(const struct address *a, const struct address *b);
 enum { ADDRESS_TEXT = 56 };
 /* "192.0.2.7:443" or "[2001:db8:0:0:0:0:0:1]:443"; returns out. */
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT]);
+/* The address alone in its canonical form (RFC 5952): "192.0.2.7", "2001:db8::1"; returns out. */
+const char *address_ip_text(const struct address *a, char out[ADDRESS_TEXT]);
 
 #endif

@@ -142,9 +142,38 @@ static void comparing(void **state)
 	assert_false(address_is_zero(&zero));
 }
 
+/* The canonical form: the first longest run of zeros becomes "::", a single zero group does not, IPv4 is itself. */
+static void canonical(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "192.0.2.7", NULL },
+		{ "::", NULL },
+		{ "::1", NULL },
+		{ "1::", NULL },
+		{ "2001:db8::1", NULL },
+		{ "2001:DB8:0:0:0:0:0:0001", "2001:db8::1" },
+		{ "1:0:0:2:0:0:0:3", "1:0:0:2::3" },
+		{ "1:0:0:2:3:0:0:4", "1::2:3:0:0:4" },
+		{ "1:0:2:3:4:5:6:7", NULL },
+		{ "0:1:2:3:4:5:6:0", NULL },
+		{ "0:0:1:2:3:4:5:6", "::1:2:3:4:5:6" },
+		{ "1:2:3:4:5:6:0:0", "1:2:3:4:5:6::" },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct address a;
+		char text[ADDRESS_TEXT];
+		assert_true(parse(texts[i][0], false, &a));
+		assert_string_equal(address_ip_text(&a, text), texts[i][1] == NULL ? texts[i][0] : texts[i][1]);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(literals), cmocka_unit_test(with_ports), cmocka_unit_test(comparing) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(literals), cmocka_unit_test(with_ports), cmocka_unit_test(comparing),
+		                            cmocka_unit_test(canonical) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,19 @@ void *mem_grow(void *p, uint64_t size)
 	return mem_check(realloc(p, (size_t)size));
 }
 
+void *mem_grow_lines(void *p, uint64_t size_before, uint64_t size)
+{
+	uint64_t whole = (size + MEM_LINE - 1) & ~(uint64_t)(MEM_LINE - 1);
+	uint8_t *lines;
+
+	assert(size_before <= size && size != 0 && size < (uint64_t)4 * MEM_MAX);
+	lines = mem_check(aligned_alloc(MEM_LINE, (size_t)whole));
+	if (size_before > 0) memcpy(lines, p, (size_t)size_before);
+	memset(lines + size_before, 0, (size_t)(whole - size_before));
+	free(p);
+	return lines;
+}
+
 struct packet *packet_new(uint32_t n)
 {
 	struct packet *packet = mem_alloc(sizeof *packet + (uint64_t)n);

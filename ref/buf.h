@@ -23,6 +23,9 @@ void packet_drop(struct packet *packet); /* NULL is fine */
 void *mem_alloc(uint64_t size);
 void *mem_zero(uint64_t count, uint64_t size);
 void *mem_grow(void *p, uint64_t size);
+/* mem_grow for tables whose elements are laid out by cache line: begins at one. What is new is zero. */
+enum { MEM_LINE = 64 };
+void *mem_grow_lines(void *p, uint64_t size_before, uint64_t size);
 
 /* Makes room for one more element in a growing array: `v` with `n` used of `cap`; doubles from 8. */
 #define MEM_ROOM(v, n, cap) ((n) < (cap) ? (void)0 : (void)((cap) = (cap) ? 2 * (cap) : 8, (v) = mem_grow((v), (uint64_t)(cap) * sizeof *(v))))

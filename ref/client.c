@@ -18,6 +18,7 @@ static const struct config_key config_table[] = {
 	{ "server-key", CONFIG_KEY, FIELD(server_key), 0, 0, NULL },
 	{ "region", CONFIG_TEXT, FIELD(region), 0, 0, NULL },
 	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL },
+	{ "dial-host", CONFIG_TEXT, FIELD(dial_host), 0, 0, NULL },
 	{ "app-name", CONFIG_TEXT, FIELD(app_name), 0, 0, NULL },
 	{ "proxy", CONFIG_TEXT, FIELD(proxy), 0, 0, NULL },
 	{ "raw", CONFIG_BOOL, FIELD(raw), 0, 0, NULL },
@@ -159,7 +160,7 @@ static void token_over(struct client *c, uint64_t token)
 	c->slots_busy &= ~(1u << i);
 }
 
-/* CLI-032 and its alternatives. */
+/* CLI-032 and its alternatives; TRP-036: bounded, and for ever. */
 static uint64_t retry_delay(struct client *c)
 {
 	uint64_t n = c->failures < 1000 ? c->failures : 1000, base = n * n * 10 * NS_MS;
@@ -256,6 +257,7 @@ static void tell_lost(struct client *c)
 	if (c->out.left != 0) actions_deliver(c->up_now, DELIVER_LOST, c->conn)->deliver.a = c->out.unacked;
 }
 
+/* CLI-023: told once, nothing is sent again. */
 void client_end(struct client *c, uint64_t now, enum client_end why, bool stream_gone)
 {
 	uint64_t token = c->conn, delay;
@@ -289,7 +291,8 @@ void client_send_bytes(struct client *c, const void *p, uint32_t n)
 
 static bool can_send(const struct client *c) { return c->state == CLIENT_SENT || c->state == CLIENT_READY; }
 
-/* The head of a packet's frame; forwards are told by their source. */
+/* The head of a packet's frame; forwards are told by their source. CLI-002: it and the packet are one action; FRM-021: which leaves
+ * with this turn. */
 static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst, uint32_t n)
 {
 	uint32_t head_n = FRAME_HEADER + FRAME_KEY + (src != NULL ? FRAME_KEY : 0);
@@ -304,7 +307,7 @@ static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst,
 	c->out_now->work[WORK_BYTES_OUT] += n;
 }
 
-/* CLI-004, CLI-005: false means that the packet must not go. */
+/* CLI-004, CLI-005, TRP-035: false means that the packet must not go. */
 static bool bucket_take(struct client_bucket *b, uint64_t now, uint32_t n)
 {
 	unsigned __int128 gained = (unsigned __int128)(now - b->at) * b->rate + b->part;
@@ -499,8 +502,8 @@ static void start(struct client *c, const struct event *e)
 	c->wall_ns = s->wall_ns;
 	c->wanted = config.connect;
 	c->limits = (struct outbox_limits){ config.queue_depth, config.high_water, config.forward_timeout };
-	c->times = (struct client_times){ config.dial_timeout, config.connect_timeout, config.receive_timeout,
-		                          config.retry_after,  config.retry_max,       config.return_after };
+	c->times = (struct client_times){ config.receive_timeout, config.dial_timeout, config.connect_timeout,
+		                          config.retry_after,     config.retry_max,    config.return_after };
 	if (!key_is_zero(config.mesh_key.b) || !key_is_zero(config.server_key.b) || config.app_name.n != 0) {
 		c->extra = mem_zero(1, sizeof *c->extra);
 		c->extra->mesh_key = config.mesh_key;
@@ -547,7 +550,7 @@ static void timer(struct client *c, uint64_t now)
 	else if (now >= c->v4_at)
 		client_start_v4(c, now); /* CLI-020 */
 	else if (can_send(c) && now - c->heard >= c->times.receive)
-		client_end(c, now, CLIENT_END_SILENCE, false); /* CLI-008 */
+		client_end(c, now, CLIENT_END_SILENCE, false); /* CLI-008, TRP-033 */
 	else if (can_send(c) && now >= outbox_deadline(&c->out, &c->limits))
 		client_end(c, now, CLIENT_END_WRITE, false); /* CLI-003 */
 	else if (now >= c->return_at)

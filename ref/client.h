@@ -8,6 +8,7 @@
  *   mesh-key=HEX              none
  *   region=JSON               one region object of a DERP map on one line (derpmap.h), or
  *   url=URL                   http://HOST:PORT/derp or https://...; HOST an IP literal, [IPv6] or a name (asked by ASK_NAME4/6)
+ *   dial-host=HOST            URL mode: dial or ask this address or name; request and certificate keep those of the URL (MSH-002)
  *   raw=off                   on: no HTTP, no TLS: DERP from byte 0
  *   plain=off                 on: region mode over http instead of https
  *   connect=on                on: connect at START and keep connected; off: wait for COMMAND_CONNECT or for something to send

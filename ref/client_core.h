@@ -28,7 +28,7 @@ struct client_node {
 	bool ask_v4, ask_v6;   /* by name */
 	bool stun_only;        /* MAP-005 */
 	bool insecure;         /* InsecureForTests */
-	uint16_t name_at, host_at, http_host_at, cert_at;
+	uint16_t name_at, host_at, http_host_at, ask_at, cert_at;
 };
 
 /* A proxy is reached as a node is. */
@@ -57,7 +57,7 @@ struct client_region {
 
 struct client_config {
 	struct key key, mesh_key, server_key;
-	struct config_text region, url, app_name, proxy;
+	struct config_text region, url, dial_host, app_name, proxy;
 	bool raw, plain, connect, home, watch, prober, can_ack_pings, prefer_v6, insecure;
 	uint32_t fast, retry, queue_depth, high_water, profile;
 	uint64_t dial_timeout, connect_timeout, receive_timeout, retry_after, retry_max, return_after, forward_timeout;
@@ -65,7 +65,7 @@ struct client_config {
 
 /* The parts of the configuration that live on, the seldom ones apart: most clients of a simulation share one set of values. */
 struct client_times {
-	uint64_t dial, connect, receive, retry_after, retry_max, return_after;
+	uint64_t receive, dial, connect, retry_after, retry_max, return_after;
 };
 
 struct client_extra { /* only where set */
@@ -97,10 +97,11 @@ struct client_closing { /* ClosePeer that waits for a connection; only while som
 	uint8_t key[CLIENT_CLOSING_MAX][KEY_SIZE];
 };
 
+/* What a packet touches comes first. */
 struct client {
 	struct machine machine;
-	struct machine_env env;
-	uint64_t conn; /* connection in use, TOKEN_NONE */
+	struct actions *out_now, *up_now; /* of the step under way */
+	uint64_t conn;                    /* connection in use, TOKEN_NONE */
 	struct outbox out;
 	struct frame_reader reader;
 	uint64_t heard; /* when the last complete frame came: CLI-008 */
@@ -108,28 +109,28 @@ struct client {
 	uint8_t fast, retry;
 	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
 	bool prefer_v6 : 1, insecure : 1, plain : 1, at_once : 1;
-	bool skipping : 1; /* the frame under way is read and thrown away */
-	uint32_t node;     /* in use or tried */
-	struct client_dial dial[2];
+	bool skipping : 1;            /* the frame under way is read and thrown away */
+	uint32_t failures;            /* CLI-032 */
+	struct client_bucket *bucket; /* CLI-004 */
 	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
 	uint64_t v4_at; /* when the IPv4 dial starts that waits for a head start of IPv6 (CLI-020); TIME_NEVER */
-	uint64_t wall_ns;
-	uint32_t failures; /* CLI-032 */
-	uint32_t slot_first, slots_busy, generation_next;
-	uint64_t generation;
 	struct outbox_limits limits;
 	struct client_times times;
+	struct machine_env env;
+	uint32_t node; /* in use or tried */
+	struct client_dial dial[2];
+	uint32_t slot_first, slots_busy, generation_next;
+	uint64_t generation;
 	struct rng rng;
 	struct key key, public_key, server_key, shared;
 	bool server_known;
 	struct client_region *region;
 	struct client_extra *extra;
-	struct client_bucket *bucket; /* CLI-004 */
-	struct client_proxy *proxy;   /* NULL: none */
+	struct client_proxy *proxy; /* NULL: none */
 	struct client_pings *pings;
 	struct client_closing *closing;
+	uint64_t wall_ns;
 	struct http_reader *http;
-	struct actions *out_now, *up_now; /* of the step under way */
 };
 
 static inline const char *region_text(const struct client_region *r, uint16_t at) { return (const char *)&r->node[r->nodes] + at; }

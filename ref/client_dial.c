@@ -76,7 +76,7 @@ static void add_node(struct builder *b, struct client_node *node, const struct d
 	node->stun_only = from->stun_only || !usable;
 	node->insecure = from->insecure_for_tests;
 	node->name_at = add_text(b, from->name, strlen(from->name));
-	node->host_at = add_text(b, from->host_name, strlen(from->host_name));
+	node->host_at = node->ask_at = add_text(b, from->host_name, strlen(from->host_name));
 	node->cert_at = add_text(b, from->cert_name, strlen(from->cert_name));
 	if (from->derp_port == 0 || port == PORT_DERP) /* HTTP-016 */
 		snprintf(host, sizeof host, "%.255s", from->host_name);
@@ -176,8 +176,19 @@ bool client_url_parse(const char *p, size_t n, struct client_url *u)
 	return u->host_n > 0 && u->host_n < 256 && memchr(u->host, '@', u->host_n) == NULL && url_port(p, stop, u);
 }
 
+/* What to dial instead of the URL's host: a literal, or a name without port. */
+static bool dial_host_good(struct config_text t)
+{
+	struct address ip;
+
+	for (size_t i = 0; i < t.n; i++)
+		if ((unsigned char)t.p[i] <= ' ' || t.p[i] == 0x7f || t.p[i] == '/') return false;
+	return t.n < 256 && (address_ip_parse(t.p, t.n, &ip) || t.n == 0 || memchr(t.p, ':', t.n) == NULL);
+}
+
 static struct client_region *region_from_url(const struct client_config *config, char error[200])
 {
+	struct config_text dial = config->dial_host;
 	struct client_node *node;
 	struct builder b = { 0 };
 	struct address ip = { 0 };
@@ -188,10 +199,16 @@ static struct client_region *region_from_url(const struct client_config *config,
 		         (int)(config->url.n < 100 ? config->url.n : 100), config->url.p);
 		return NULL;
 	}
+	if (!dial_host_good(dial)) {
+		snprintf(error, 200, "dial-host=: expected an address or a name without port, found '%.*s'", (int)(dial.n < 100 ? dial.n : 100),
+		         dial.p);
+		return NULL;
+	}
+	if (dial.n == 0) dial = (struct config_text){ .p = u.host, .n = u.host_n };
 	b.region = region_alloc(1);
 	b.region->tls = u.tls;
 	node = &b.region->node[0];
-	if (address_ip_parse(u.host, u.host_n, &ip)) {
+	if (address_ip_parse(dial.p, dial.n, &ip)) {
 		ip.port = u.port;
 		if (address_is_v4(&ip))
 			node->v4 = ip, node->has_v4 = true;
@@ -203,7 +220,8 @@ static struct client_region *region_from_url(const struct client_config *config,
 	}
 	b.region->path_at = u.path_n == 0 ? add_text(&b, "/derp", 5) : add_text(&b, u.path, u.path_n);
 	node->name_at = node->cert_at = add_text(&b, "", 0);
-	node->host_at = add_text(&b, u.host, u.host_n);
+	node->host_at = add_text(&b, u.host, u.host_n); /* HTTP-024: without port */
+	node->ask_at = add_text(&b, dial.p, dial.n);
 	node->http_host_at = add_text(&b, u.authority, u.authority_n);
 	return finish(&b);
 }
@@ -219,6 +237,7 @@ struct client_region *client_region_parse(const struct client_config *config, ch
 
 /* ---- attempts ---- */
 
+/* MAP-017: there may be none. */
 uint32_t client_first_usable(const struct client *c)
 {
 	uint32_t i = 0;
@@ -252,7 +271,7 @@ void client_start_v4(struct client *c, uint64_t now)
 	const struct client_node *node = &c->region->node[c->node];
 
 	c->v4_at = TIME_NEVER;
-	start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false, region_text(c->region, node->host_at));
+	start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false, region_text(c->region, node->ask_at));
 	if (!dialing(c)) client_node_failed(c, now); /* IPv6 has failed already, and no slot was free */
 }
 
@@ -271,7 +290,7 @@ static bool start_proxy(struct client *c)
 static bool start_node(struct client *c, uint64_t now)
 {
 	const struct client_node *node = &c->region->node[c->node];
-	const char *host = region_text(c->region, node->host_at);
+	const char *host = region_text(c->region, node->ask_at);
 
 	if (node->stun_only) return false; /* MAP-005 */
 	if (c->proxy != NULL) return start_proxy(c);
@@ -299,8 +318,8 @@ void client_attempt(struct client *c, uint64_t now)
 	client_move(c, now, CLIENT_DIALING);
 	c->attempt_deadline = now + c->times.connect; /* CLI-014 */
 	c->retry_at = TIME_NEVER;
-	c->server_known = false;
-	try_from(c, now, 0); /* CLI-018 */
+	c->server_known = false; /* REG-011: whatever key the node had before */
+	try_from(c, now, 0);     /* CLI-018, REG-007; from there in the order of the map: MAP-004, REG-005 */
 }
 
 static struct client_dial *dial_of(struct client *c, uint64_t token)

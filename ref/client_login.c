@@ -30,7 +30,7 @@ static void send_client_info(struct client *c)
 		info.mesh_key = c->extra->mesh_key;
 		memcpy(info.app_name, c->extra->app_name, sizeof info.app_name);
 	}
-	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce);
+	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce); /* KEY-005 */
 	client_send_bytes(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info));
 	c->out_now->work[WORK_BOXES]++;
 	c->out_now->work[WORK_FRAMES_OUT]++;
@@ -73,7 +73,7 @@ static void login(struct client *c, uint64_t now)
 /* The stream is ready for the request, or for DERP itself. */
 static void begin(struct client *c, uint64_t now)
 {
-	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010 */
+	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010; HTTP-015: without the key by slow start */
 
 	if (c->raw) {
 		frame_reader_init(&c->reader, FRAME_ROLE_CLIENT_LOGIN);
@@ -243,6 +243,7 @@ static void on_packet(struct client *c, const struct frame *f)
 	x->span = span_of(f, FRAME_KEY, f->n - FRAME_KEY);
 }
 
+/* PGR-017: whoever it is about, and however often. */
 static void on_gone(struct client *c, const struct frame *f)
 {
 	struct action *x = actions_deliver(c->up_now, DELIVER_PEER_GONE, c->conn);
@@ -290,11 +291,12 @@ static void skipped(struct client *c, uint64_t now)
 	c->skipping = false;
 }
 
+/* CLI-007: frames in any order. */
 static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t *n)
 {
 	struct frame f;
 
-	while (c->conn != TOKEN_NONE) {
+	while (c->conn != TOKEN_NONE && (*n > 0 || !frame_reader_idle(&c->reader))) {
 		switch (frame_read(&c->reader, p, n, &f)) {
 		case FRAME_MORE:
 			if (frame_reader_at_boundary(&c->reader)) skipped(c, now);
@@ -317,7 +319,7 @@ void client_bytes(struct client *c, const struct event *e)
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
-	if (e->token != c->conn) {
+	if (e->token != c->conn) { /* CLI-009: dead for good */
 		client_cut(c, e->now, e->token, p, n);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { TEXT_MAX = 4096, PATH_MAX_TEXT = 160 };
+#define REGION_ID_MAX ((INT64_C(1) << 53) - 1) /* MAP-002 */
 
 /* What a parse needs besides the reader: where it is, for messages. */
 struct parse {
@@ -126,6 +127,7 @@ static bool degrees_value(struct parse *p, int64_t limit, int64_t *out)
 	       complain(p, at, limit == 90000000 ? "expected -90 to 90 degrees" : "expected -180 to 180 degrees");
 }
 
+/* MAP-001: in any letter case, what is unknown is skipped. */
 static bool node_member(struct parse *p, const uint8_t *name, size_t n, struct derp_node *node)
 {
 	if (json_name_is(name, n, "Name")) return text_value(p, &node->name);
@@ -267,6 +269,13 @@ static void region_remove(struct derp_map *map, uint32_t place)
 	memmove(map->region + place, map->region + place + 1, (map->regions - place) * sizeof *map->region);
 }
 
+static void regions_clear(struct derp_map *map)
+{
+	for (uint32_t i = 0; i < map->regions; i++) region_clear(&map->region[i]);
+	map->regions = 0;
+	map->has_regions = false;
+}
+
 /* The member's name is the region's number (MAP-002). */
 static bool region_key(struct parse *p, const uint8_t *name, size_t n, int64_t *id)
 {
@@ -277,7 +286,7 @@ static bool region_key(struct parse *p, const uint8_t *name, size_t n, int64_t *
 		if (name[i] < '0' || name[i] > '9') return complain(p, (size_t)(name - p->r.start), "expected a region number as name");
 		v = v * 10 + (name[i] - '0');
 	}
-	if (v < 1 || v > (INT64_C(1) << 53) - 1) return complain(p, (size_t)(name - p->r.start), "expected a region number from 1 to 2^53 - 1");
+	if (v < 1 || v > REGION_ID_MAX) return complain(p, (size_t)(name - p->r.start), "expected a region number from 1 to 2^53 - 1");
 	*id = v;
 	return true;
 }
@@ -310,8 +319,12 @@ static bool regions_value(struct parse *p, struct derp_map *map, uint32_t *cap)
 	size_t n;
 	int64_t id = 0;
 
-	if (is_null(p)) return good(p);
+	if (is_null(p)) {
+		regions_clear(map);
+		return good(p);
+	}
 	if (!expect(p, JSON_OBJECT, "expected an object of regions")) return false;
+	map->has_regions = true;
 	EACH_MEMBER(p, name, n)
 	{
 		char text[24];
@@ -324,11 +337,80 @@ static bool regions_value(struct parse *p, struct derp_map *map, uint32_t *cap)
 	return good(p);
 }
 
+/* Place of the region's score in the ascending list, or where it belongs. */
+static uint32_t score_place(const struct derp_map *map, int64_t id)
+{
+	uint32_t i = 0;
+
+	while (i < map->scores && map->score[i].region < id) i++;
+	return i;
+}
+
+static bool score_add(struct parse *p, struct derp_map *map, uint32_t *cap, int64_t id)
+{
+	uint32_t place = score_place(map, id);
+	size_t at = (size_t)(p->r.p - p->r.start);
+	int64_t micro = 0;
+
+	if (!is_null(p)) {
+		if (!expect(p, JSON_NUMBER, "expected a number")) return false;
+		micro = json_micro(&p->r);
+	}
+	if (!good(p)) return false;
+	if (place == map->scores || map->score[place].region != id) {
+		if (map->scores == DERPMAP_REGIONS_MAX) return complain(p, at, "expected fewer regions");
+		MEM_ROOM(map->score, map->scores, *cap);
+		memmove(map->score + place + 1, map->score + place, (map->scores - place) * sizeof *map->score);
+		map->scores++;
+	}
+	map->score[place] = (struct derp_score){ .region = id, .micro = micro }; /* a later duplicate wins */
+	return true;
+}
+
+static bool scores_value(struct parse *p, struct derp_map *map, uint32_t *cap)
+{
+	const uint8_t *name;
+	size_t n;
+	int64_t id = 0;
+
+	if (is_null(p)) {
+		map->scores = 0, map->has_scores = false;
+		return good(p);
+	}
+	if (!expect(p, JSON_OBJECT, "expected an object of scores")) return false;
+	map->has_scores = true;
+	EACH_MEMBER(p, name, n)
+	if (!region_key(p, name, n, &id) || !score_add(p, map, cap, id)) return false;
+	return good(p);
+}
+
+static bool home_params_value(struct parse *p, struct derp_map *map, uint32_t *cap)
+{
+	const uint8_t *name;
+	size_t n;
+
+	if (is_null(p)) {
+		map->scores = 0, map->has_scores = false;
+		return good(p);
+	}
+	if (!expect(p, JSON_OBJECT, "expected an object (home parameters)")) return false;
+	EACH_MEMBER(p, name, n)
+	{
+		size_t used = path_push(p, ".%s", "RegionScore", 0);
+		if (!json_name_is(name, n, "RegionScore"))
+			json_skip(&p->r);
+		else if (!scores_value(p, map, cap))
+			return false;
+		p->path[used] = 0;
+	}
+	return good(p);
+}
+
 static bool map_value(struct parse *p, struct derp_map *map)
 {
 	const uint8_t *name;
 	size_t n, used;
-	uint32_t cap = 0;
+	uint32_t cap = 0, scores_cap = 0;
 
 	if (!expect(p, JSON_OBJECT, "expected an object (a DERP map)")) return false;
 	EACH_MEMBER(p, name, n)
@@ -337,6 +419,9 @@ static bool map_value(struct parse *p, struct derp_map *map)
 		if (json_name_is(name, n, "Regions")) {
 			path_push(p, ".%s", "Regions", 0);
 			if (!regions_value(p, map, &cap)) return false;
+		} else if (json_name_is(name, n, "HomeParams")) {
+			path_push(p, ".%s", "HomeParams", 0);
+			if (!home_params_value(p, map, &scores_cap)) return false;
 		} else if (json_name_is(name, n, "omitDefaultRegions")) {
 			path_push(p, ".%s", "omitDefaultRegions", 0);
 			if (!bool_value(p, &map->omit_default_regions)) return false;
@@ -367,9 +452,28 @@ struct derp_map *derp_map_parse(const char *json, size_t n, char error[DERPMAP_E
 void derp_map_free(struct derp_map *map)
 {
 	if (map == NULL) return;
-	for (uint32_t i = 0; i < map->regions; i++) region_clear(&map->region[i]);
+	regions_clear(map);
 	free(map->region);
+	free(map->score);
 	free(map);
+}
+
+void derp_map_apply(struct derp_map *map, struct derp_map *update)
+{
+	struct derp_map was = *map;
+
+	if (update->has_regions) { /* MAP-012, MAP-013 */
+		map->region = update->region, map->regions = update->regions;
+		map->omit_default_regions = update->omit_default_regions;
+		map->has_regions = true;
+		update->region = was.region, update->regions = was.regions;
+	}
+	if (update->has_scores) {
+		map->score = update->score, map->scores = update->scores;
+		map->has_scores = true;
+		update->score = was.score;
+	}
+	derp_map_free(update);
 }
 
 struct derp_region *derp_region_parse(const char *json, size_t n, char error[DERPMAP_ERROR_SIZE])
@@ -460,6 +564,32 @@ const struct derp_region *derp_map_by_id(const struct derp_map *map, int64_t id)
 
 	return place < map->regions && map->region[place].id == id ? &map->region[place] : NULL;
 }
+
+int64_t derp_map_score(const struct derp_map *map, int64_t id)
+{
+	uint32_t place = score_place(map, id);
+
+	return place < map->scores && map->score[place].region == id ? map->score[place].micro : 0;
+}
+
+/* ---- homes ---- */
+
+int64_t derp_home(int64_t home_derp, const char *old, size_t n)
+{
+	static const char magic[] = "127.3.3.40:";
+	const size_t m = sizeof magic - 1;
+	int64_t v = 0;
+
+	if (home_derp != 0) return home_derp;
+	if (n <= m || n > m + 16 || memcmp(old, magic, m) != 0) return 0;
+	for (size_t i = m; i < n; i++) {
+		if (old[i] < '0' || old[i] > '9') return 0;
+		v = v * 10 + (old[i] - '0');
+	}
+	return v <= REGION_ID_MAX ? v : 0;
+}
+
+int64_t derp_home_patched(int64_t home, int64_t derp_region) { return derp_region != 0 ? derp_region : home; } /* MAP-018 */
 
 static void put_region(struct json_writer *w, const struct derp_region *region, const uint32_t *order)
 {

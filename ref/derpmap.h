@@ -22,10 +22,19 @@ struct derp_region {
 	uint32_t nodes;
 };
 
+/* HomeParams.RegionScore: what a region's latency is multiplied by when a home is chosen (HOM-008). */
+struct derp_score {
+	int64_t region;
+	int64_t micro; /* millionths */
+};
+
 struct derp_map {
 	struct derp_region *region; /* ascending by id */
 	uint32_t regions;
-	bool omit_default_regions;
+	struct derp_score *score; /* ascending by region; regions need not be in the map */
+	uint32_t scores;
+	bool omit_default_regions;    /* an instruction to whoever merges maps; carried along (MAP-013) */
+	bool has_regions, has_scores; /* the text had them, and not null: as an update they replace what was there (MAP-012) */
 };
 
 enum { DERPMAP_REGIONS_MAX = 65536, DERPMAP_NODES_MAX = 4096, DERPMAP_BYTES_MAX = 64 << 20, DERPMAP_ERROR_SIZE = 300 };
@@ -33,6 +42,9 @@ enum { DERPMAP_REGIONS_MAX = 65536, DERPMAP_NODES_MAX = 4096, DERPMAP_BYTES_MAX 
 /* NULL: `error` says where (line:column and JSON path) and what. */
 struct derp_map *derp_map_parse(const char *json, size_t n, char error[DERPMAP_ERROR_SIZE]);
 void derp_map_free(struct derp_map *map);
+/* MAP-012: an update is a delta by member. What it has replaces what the map has, what it leaves out or calls null stays. Takes over what it
+ * needs of the update, and frees it. */
+void derp_map_apply(struct derp_map *map, struct derp_map *update);
 /* One region object, as clients are configured with; derp_region_free gives it back. */
 struct derp_region *derp_region_parse(const char *json, size_t n, char error[DERPMAP_ERROR_SIZE]);
 void derp_region_free(struct derp_region *region);
@@ -64,5 +76,12 @@ void derp_index_free(struct derp_index *index);
 const struct derp_span *derp_index_find(const struct derp_index *index, int64_t id); /* NULL: no such region */
 const struct derp_region *derp_map_by_code(const struct derp_map *map, const char *code);
 const struct derp_region *derp_map_by_id(const struct derp_map *map, int64_t id);
+int64_t derp_map_score(const struct derp_map *map, int64_t id); /* 0: none */
+
+/* The home of a peer as its node record says it: the number HomeDERP, or, where that is 0, the old member DERP, `127.3.3.40:N` (MAP-018).
+ * 0: unknown. */
+int64_t derp_home(int64_t home_derp, const char *old, size_t n);
+/* And after a patch: its DERPRegion, unless that is 0. */
+int64_t derp_home_patched(int64_t home, int64_t derp_region);
 
 #endif

@@ -138,6 +138,10 @@ static void messages(void **state)
 		{ "{\"Regions\":{\"1\":{\"Latitude\":90.1}}}", "expected -90 to 90 degrees" },
 		{ "{\"Regions\":{\"1\":{\"Longitude\":-180.5}}}", "expected -180 to 180 degrees" },
 		{ "{\"Regions\":{\"1\":{\"Latitude\":\"x\"}}}", "expected a number" },
+		{ "{\"HomeParams\":7}", "$.HomeParams: expected an object (home parameters)" },
+		{ "{\"HomeParams\":{\"RegionScore\":[]}}", "$.HomeParams.RegionScore: expected an object of scores" },
+		{ "{\"HomeParams\":{\"RegionScore\":{\"x\":1}}}", "expected a region number as name" },
+		{ "{\"HomeParams\":{\"RegionScore\":{\"1\":\"1\"}}}", "expected a number" },
 		{ "{\"Regions\":{}} x", "expected the end of the text" },
 		{ "{\"x\":nul}", "expected a value" },
 	};
@@ -211,6 +215,36 @@ static void region_text(void **state)
 	assert_null(derp_region_parse("{} {}", 5, error));
 	derp_region_free(NULL);
 	derp_map_free(NULL);
+}
+
+/* HOM-008: scores in millionths, wherever they stand in the map and whether their region is in it; null and absent are no score. */
+static void scores(void **state)
+{
+	static const char text[] = "{\"homeparams\":{\"Other\":[1],\"RegionScore\":{\"9\":0.6666666666666666,\"2\":1.5,\"1\":-1,\"3\":0,"
+				   "\"4\":null,\"9007199254740991\":1e3,\"2\":2}},\"Regions\":{\"2\":{}}}";
+	char error[DERPMAP_ERROR_SIZE];
+	struct derp_map *map = parse(text, sizeof text - 1, error);
+
+	(void)state;
+	assert_non_null(map);
+	assert_int_equal(map->scores, 6);
+	for (uint32_t i = 1; i < map->scores; i++) assert_true(map->score[i].region > map->score[i - 1].region);
+	assert_int_equal(derp_map_score(map, 9), 666667);
+	assert_int_equal(derp_map_score(map, 2), 2000000); /* the later duplicate */
+	assert_int_equal(derp_map_score(map, 1), -1000000);
+	assert_int_equal(derp_map_score(map, 3), 0);
+	assert_int_equal(derp_map_score(map, 4), 0);
+	assert_int_equal(derp_map_score(map, 5), 0);
+	assert_int_equal(derp_map_score(map, 9007199254740991), 1000000000);
+	derp_map_free(map);
+	map = parse("{\"HomeParams\":null}", 19, error);
+	assert_non_null(map);
+	assert_int_equal(map->scores, 0);
+	derp_map_free(map);
+	map = parse("{\"HomeParams\":{\"RegionScore\":null}}", 35, error);
+	assert_non_null(map);
+	assert_int_equal(derp_map_score(map, 1), 0);
+	derp_map_free(map);
 }
 
 /* MAP-011: regions are the same when every member that we know is; how they are written does not matter, the order of nodes does. */
@@ -306,7 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fallback_map), cmocka_unit_test(lenient),      cmocka_unit_test(messages),      cmocka_unit_test(limits),
-		cmocka_unit_test(region_text),  cmocka_unit_test(region_equal), cmocka_unit_test(index_of_text),
+		cmocka_unit_test(region_text),  cmocka_unit_test(region_equal), cmocka_unit_test(index_of_text), cmocka_unit_test(scores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,17 +16,17 @@ static const struct frame_info table[] = {
 	{ FRAME_SERVER_KEY, "ServerKey", false, false, false, 0, ANY, 0, CMAX },                      /* later: FRM-012, FRM-013 */
 	{ FRAME_CLIENT_INFO, "ClientInfo", false, false, false, 0, ANY, 0, CMAX },                    /* later: FRM-012 */
 	{ FRAME_SERVER_INFO, "ServerInfo", false, true, false, 0, ANY, FRAME_SERVER_INFO_MIN, CMAX }, /* HSK-026 */
-	{ FRAME_SEND_PACKET, "SendPacket", true, false, false, FRAME_KEY, FRAME_SEND_MAX, 0, CMAX },  /* SRV-002 */
+	{ FRAME_SEND_PACKET, "SendPacket", true, false, false, FRAME_KEY, FRAME_SEND_MAX, 0, CMAX },  /* SRV-002, FRM-005 */
 	{ FRAME_RECV_PACKET, "RecvPacket", false, true, false, 0, ANY, FRAME_KEY, CMAX },             /* FRM-009 */
 	{ FRAME_KEEP_ALIVE, "KeepAlive", false, true, false, 0, ANY, 0, CMAX },
-	{ FRAME_NOTE_PREFERRED, "NotePreferred", true, false, false, 1, 1, 0, CMAX },                            /* SRV-029 */
+	{ FRAME_NOTE_PREFERRED, "NotePreferred", true, false, false, 1, 1, 0, CMAX },                            /* SRV-029, FRM-014 */
 	{ FRAME_PEER_GONE, "PeerGone", false, true, false, 0, ANY, FRAME_KEY, CMAX },                            /* PGR-001 */
 	{ FRAME_PEER_PRESENT, "PeerPresent", false, true, false, 0, ANY, FRAME_KEY, CMAX },                      /* PGR-018 */
 	{ FRAME_FORWARD_PACKET, "ForwardPacket", true, false, true, 2 * FRAME_KEY, FRAME_FORWARD_MAX, 0, CMAX }, /* MSH-016 */
 	{ FRAME_WATCH_CONNS, "WatchConns", true, false, true, 0, 0, 0, CMAX },                                   /* MSH-007 */
 	{ FRAME_CLOSE_PEER, "ClosePeer", true, false, true, FRAME_KEY, FRAME_KEY, 0, CMAX },                     /* MSH-032 */
 	{ FRAME_PING, "Ping", true, true, false, FRAME_PING_SIZE, FRAME_PING_MAX, FRAME_PING_SIZE, CMAX },       /* SRV-025 */
-	{ FRAME_PONG, "Pong", false, true, false, 0, ANY, FRAME_PING_SIZE, CMAX },
+	{ FRAME_PONG, "Pong", false, true, false, 0, ANY, FRAME_PING_SIZE, CMAX }, /* SRV-028: none is awaited by a relay */
 	{ FRAME_HEALTH, "Health", false, true, false, 0, ANY, 0, CMAX },
 	{ FRAME_RESTARTING, "Restarting", false, true, false, 0, ANY, 8, CMAX },
 };
@@ -66,10 +66,11 @@ bool frame_looks_like_disco(const uint8_t *p, size_t n)
 
 static enum frame_verdict verdict_server(const struct frame_info *info, uint32_t n)
 {
-	if (info == NULL || !info->to_server) return FRAME_SKIP;                      /* FRM-011, FRM-012: of any length */
+	if (info == NULL || !info->to_server) return FRAME_SKIP;                      /* FRM-011, FRM-012, SRV-032: of any length */
 	return n < info->server_min || n > info->server_max ? FRAME_BAD : FRAME_TAKE; /* FRM-008 */
 }
 
+/* CLI-006: a client is as lenient as can be; FRM-010: more than a layout needs is fine. */
 static enum frame_verdict verdict_client(const struct frame_info *info, uint32_t n)
 {
 	if (n > FRAME_CLIENT_MAX) return FRAME_BAD;              /* FRM-006 */
@@ -78,6 +79,7 @@ static enum frame_verdict verdict_client(const struct frame_info *info, uint32_t
 	return info->type == FRAME_SERVER_INFO ? FRAME_BAD : FRAME_SKIP; /* HSK-026; FRM-009 */
 }
 
+/* FRM-007: a limit for each type, known from the header; there is no general one. */
 enum frame_verdict frame_verdict(enum frame_role role, uint8_t type, uint32_t n)
 {
 	switch (role) {
@@ -119,10 +121,17 @@ static void next_frame(struct frame_reader *r)
 	r->have = 0;
 }
 
+/* FRM-001, FRM-002: five bytes, which may come one by one. */
 static bool read_header(struct frame_reader *r, const uint8_t **p, size_t *n)
 {
 	size_t take = FRAME_HEADER - r->head_n;
 
+	if (take == FRAME_HEADER && *n >= FRAME_HEADER) { /* the usual case */
+		memcpy(r->head, *p, FRAME_HEADER);
+		r->head_n = FRAME_HEADER;
+		*p += FRAME_HEADER, *n -= FRAME_HEADER;
+		return true;
+	}
 	if (take > *n) take = *n;
 	memcpy(r->head + r->head_n, *p, take);
 	r->head_n = (uint8_t)(r->head_n + take);
@@ -130,7 +139,7 @@ static bool read_header(struct frame_reader *r, const uint8_t **p, size_t *n)
 	return r->head_n == FRAME_HEADER;
 }
 
-static enum frame_result skip_payload(struct frame_reader *r, const uint8_t **p, size_t *n, uint32_t announced)
+static void skip_payload(struct frame_reader *r, const uint8_t **p, size_t *n, uint32_t announced)
 {
 	uint32_t take = announced - r->have;
 
@@ -138,7 +147,6 @@ static enum frame_result skip_payload(struct frame_reader *r, const uint8_t **p,
 	r->have += take;
 	*p += take, *n -= take;
 	if (r->have == announced) next_frame(r);
-	return FRAME_MORE;
 }
 
 static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out)
@@ -165,6 +173,17 @@ static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p,
 	return FRAME_READY;
 }
 
+/* The header stands: its verdict is the same each time it is asked for. */
+void frame_reader_header(const struct frame_reader *r, struct frame *out)
+{
+	assert(r->announced);
+	out->type = r->head[0];
+	out->n = get_u32(r->head + 1);
+	out->verdict = (enum frame_verdict)r->verdict;
+	out->payload = NULL;
+	out->owner = NULL;
+}
+
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out)
 {
 	for (;;) {
@@ -172,16 +191,18 @@ enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *
 			packet_drop(r->gather);
 			r->gather = NULL;
 		}
-		if (r->head_n < FRAME_HEADER && !read_header(r, p, n)) return FRAME_MORE;
-		*out = (struct frame){ .type = r->head[0], .n = get_u32(r->head + 1) };
-		out->verdict = frame_verdict(r->role, out->type, out->n);
 		if (!r->announced) {
+			if (*n == 0 || !read_header(r, p, n)) return FRAME_MORE;
+			r->verdict = (uint8_t)frame_verdict(r->role, r->head[0], get_u32(r->head + 1));
 			r->announced = true;
+			frame_reader_header(r, out);
 			return FRAME_HEADER_READ;
 		}
-		assert(out->verdict != FRAME_BAD);
+		assert(r->verdict != FRAME_BAD);
+		frame_reader_header(r, out);
 		if (out->verdict == FRAME_TAKE) return take_payload(r, p, n, out);
-		if (skip_payload(r, p, n, out->n) == FRAME_MORE && r->head_n != 0) return FRAME_MORE;
+		skip_payload(r, p, n, out->n);
+		if (r->announced) return FRAME_MORE;
 	}
 }
 
@@ -205,6 +226,7 @@ static void put_u32(uint8_t *p, uint32_t v)
 	p[3] = (uint8_t)v;
 }
 
+/* FRM-001: the length does not count these five bytes. */
 void frame_header(uint8_t *out, uint8_t type, uint32_t n)
 {
 	out[0] = type;

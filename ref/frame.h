@@ -11,6 +11,7 @@
 
 struct packet;
 
+/* FRM-003: ForwardPacket stands out of order with its group. */
 enum frame_type {
 	FRAME_SERVER_KEY = 0x01,
 	FRAME_CLIENT_INFO = 0x02,
@@ -54,6 +55,7 @@ extern const uint8_t frame_magic[FRAME_MAGIC];           /* "DERP" and U+1F511, 
 #define FRAME_DISCO_MIN 62                               /* 6 + 32 + 24, KEY-011 */
 bool frame_looks_like_disco(const uint8_t *p, size_t n); /* KEY-011 */
 
+/* PGR-002 */
 enum peer_gone_reason { GONE_DISCONNECTED = 0x00, GONE_NOT_HERE = 0x01, GONE_MESH_BROKE = 0xf0 /* never on the wire, PGR-003 */ };
 enum present_flags { PRESENT_REGULAR = 0x01, PRESENT_MESH = 0x02, PRESENT_PROBER = 0x04, PRESENT_NOT_IDEAL = 0x08 };
 
@@ -108,9 +110,10 @@ struct frame {
 struct frame_reader {
 	enum frame_role role;
 	uint8_t head[FRAME_HEADER];
-	uint8_t head_n; /* header bytes so far */
-	bool announced; /* the header has been handed out */
-	uint32_t have;  /* payload bytes gathered or skipped */
+	uint8_t head_n;  /* header bytes so far */
+	bool announced;  /* the header has been handed out */
+	uint8_t verdict; /* on it, once it has: enum frame_verdict */
+	uint32_t have;   /* payload bytes gathered or skipped */
 	struct packet *gather;
 };
 
@@ -122,6 +125,10 @@ void frame_reader_role(struct frame_reader *r, enum frame_role role);
  * FRAME_READY; a skipped one is not seen again; after a BAD one the reader must not be called again. The payload handed out is
  * valid until the next call. */
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out);
+/* With no bytes at hand another call has nothing to say. */
+static inline bool frame_reader_idle(const struct frame_reader *r) { return !r->announced && r->gather == NULL; }
+/* The header that was handed out last, again; its payload has not been read. */
+void frame_reader_header(const struct frame_reader *r, struct frame *out);
 /* Is the stream between two frames, or inside a header? Ends there are quiet (FRM-016). */
 bool frame_reader_at_boundary(const struct frame_reader *r);
 /* The gathered part of the frame under way; *n is 0 if there is none. */

@@ -170,6 +170,20 @@ const struct http_text *http_field(const struct http_head *head, const char *nam
 	return NULL;
 }
 
+bool http_has_token(const struct http_head *head, const char *name, const char *token)
+{
+	for (uint32_t i = 0; i < head->fields; i++) {
+		const char *p = head->field[i].value.p, *end = p + head->field[i].value.n;
+		if (!http_text_is_nocase(head->field[i].name, name)) continue;
+		while (p < end) {
+			const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma == NULL ? end : comma;
+			if (http_text_is_nocase(trim(p, stop), token)) return true;
+			p = comma == NULL ? end : comma + 1;
+		}
+	}
+	return false;
+}
+
 static bool field_is(const struct http_head *head, const char *name, const char *value)
 {
 	const struct http_text *t = http_field(head, name);
@@ -228,9 +242,21 @@ const char *http_status_text(uint32_t status)
 		uint32_t status;
 		const char *text;
 	} table[] = {
-		{ 101, "Switching Protocols" }, { 200, "OK" },        { 204, "No Content" },       { 307, "Temporary Redirect" },
-		{ 400, "Bad Request" },         { 404, "Not Found" }, { 426, "Upgrade Required" }, { 431, "Request Header Fields Too Large" },
+		{ 101, "Switching Protocols" },
+		{ 200, "OK" },
+		{ 204, "No Content" },
+		{ 302, "Found" },
+		{ 307, "Temporary Redirect" },
+		{ 400, "Bad Request" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 414, "URI Too Long" },
+		{ 426, "Upgrade Required" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
 		{ 501, "Not Implemented" },
+		{ 503, "Service Unavailable" },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -242,7 +268,7 @@ uint32_t http_upgrade_response(char out[HTTP_OUT_MAX], const uint8_t public_key[
 {
 	char hex[KEY_HEX];
 
-	key_hex(public_key, hex);
+	key_hex(public_key, hex); /* KEY-003: without prefix */
 	return (uint32_t)snprintf(out, HTTP_OUT_MAX,
 	                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: DERP\r\nConnection: Upgrade\r\n"
 	                          "Derp-Version: 2\r\nDerp-Public-Key: %.*s\r\n\r\n",

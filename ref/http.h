@@ -41,8 +41,9 @@ void http_reader_free(struct http_reader *r);
  * fixes it (HTTP-002, HTTP-003). */
 enum http_result http_read(struct http_reader *r, const uint8_t **p, size_t *n, struct http_head *head);
 
-const struct http_text *http_field(const struct http_head *head, const char *name); /* first one, name in any case; NULL */
-bool http_text_is(struct http_text t, const char *s);                               /* exactly */
+const struct http_text *http_field(const struct http_head *head, const char *name);     /* first one, name in any case; NULL */
+bool http_has_token(const struct http_head *head, const char *name, const char *token); /* in the lists of all fields of that name */
+bool http_text_is(struct http_text t, const char *s);                                   /* exactly */
 bool http_text_is_nocase(struct http_text t, const char *s);
 
 /* What a relay makes of a request head. */

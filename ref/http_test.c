@@ -173,7 +173,7 @@ static void judged(void **state)
 	}
 }
 
-/* Chapter 2.5, HTTP-005, HTTP-017: the texts that we write, byte by byte. */
+/* Chapter 2.5, FRM-018, HTTP-005, HTTP-017, KEY-003: the texts that we write, byte by byte. */
 static void written(void **state)
 {
 	static const uint8_t key[32] = { 0x8f, 0x40 };

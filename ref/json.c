@@ -557,14 +557,16 @@ void json_put_string(struct json_writer *w, const char *s, size_t n)
 	put(w, "\"", 1);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)s[i];
-		char escape[8];
+		char text[8];
 		if (c == '"' || c == '\\') {
-			escape[0] = '\\', escape[1] = (char)c;
-			put(w, escape, 2);
+			text[0] = '\\', text[1] = (char)c;
+			put(w, text, 2);
 		} else if (c < 0x20) {
-			put(w, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
+			put(w, text, (size_t)snprintf(text, sizeof text, "\\u%04x", c));
 		} else {
-			put(w, s + i, 1);
+			uint32_t used, rune = utf8_rune((const uint8_t *)s + i, (const uint8_t *)s + n, &used);
+			put(w, text, utf8_put(rune, text));
+			i += used - 1;
 		}
 	}
 	put(w, "\"", 1);

@@ -62,7 +62,7 @@ void json_writer_free(struct json_writer *w);
 void json_open(struct json_writer *w, char bracket);  /* '{' or '[' */
 void json_close(struct json_writer *w, char bracket); /* '}' or ']' */
 void json_name(struct json_writer *w, const char *name);
-void json_put_string(struct json_writer *w, const char *s, size_t n);
+void json_put_string(struct json_writer *w, const char *s, size_t n); /* what is no UTF-8 becomes U+FFFD */
 void json_put_u64(struct json_writer *w, uint64_t v);
 void json_put_i64(struct json_writer *w, int64_t v);
 void json_put_bool(struct json_writer *w, bool v);

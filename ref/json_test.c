@@ -36,95 +36,95 @@ static bool valid(const char *text, size_t n)
 	return good;
 }
 
+static const struct text grammar_cases[] = {
+	{ "null", true },
+	{ "true", true },
+	{ "false", true },
+	{ "0", true },
+	{ "-0", true },
+	{ "1e5", true },
+	{ "1E+5", true },
+	{ "1.5e-5", true },
+	{ "-1.25", true },
+	{ "\"\"", true },
+	{ "[]", true },
+	{ "{}", true },
+	{ " [ 1 , 2 ] ", true },
+	{ "{\"a\":1,\"a\":2}", true },
+	{ "[[],{},[{}]]", true },
+	{ "\t\r\n 1 \n", true },
+	{ "\"\x7f\"", true },
+	{ "\"\\u0000\"", true },
+	{ "\"\\ud83d\\udd11\"", true },
+	{ "\"\\ud83d\"", true },
+	{ "\"\\/\\\\\\\"\\b\\f\\n\\r\\t\"", true },
+	{ "{\"\":0}", true },
+	{ "", false },
+	{ " ", false },
+	{ "nul", false },
+	{ "nulll", false },
+	{ "True", false },
+	{ "tru", false },
+	{ "falsee", false },
+	{ "01", false },
+	{ "-", false },
+	{ "-01", false },
+	{ "+1", false },
+	{ ".5", false },
+	{ "1.", false },
+	{ "1.e5", false },
+	{ "1e", false },
+	{ "1e+", false },
+	{ "0x1", false },
+	{ "NaN", false },
+	{ "Infinity", false },
+	{ "--1", false },
+	{ "1 2", false },
+	{ "\"", false },
+	{ "\"a", false },
+	{ "'a'", false },
+	{ "\"\n\"", false },
+	{ "\"\x1f\"", false },
+	{ "\"\\x41\"", false },
+	{ "\"\\u12\"", false },
+	{ "\"\\u12g4\"", false },
+	{ "\"\\\"", false },
+	{ "\"\\", false },
+	{ "[", false },
+	{ "]", false },
+	{ "[1", false },
+	{ "[1,", false },
+	{ "[1,]", false },
+	{ "[,1]", false },
+	{ "[1 2]", false },
+	{ "[1}", false },
+	{ "{", false },
+	{ "{]", false },
+	{ "{\"a\"}", false },
+	{ "{\"a\":}", false },
+	{ "{\"a\":1,}", false },
+	{ "{,}", false },
+	{ "{a:1}", false },
+	{ "{1:1}", false },
+	{ "{\"a\" 1}", false },
+	{ "{\"a\":1 \"b\":2}", false },
+	{ "{\"a\":1}}", false },
+	{ "[]]", false },
+	{ "\xef\xbb\xbf{}", false },
+	{ "/**/{}", false },
+	{ "{}\v", false },
+	{ "\xc2\xa0{}", false },
+	{ "[1,2]x", false },
+	{ "\"\\u", false },
+	{ "\"\\ud83d\\u", false },
+};
+
 /* HSK-009: the grammar, checked in what is skipped too. */
 static void grammar(void **state)
 {
-	static const struct text cases[] = {
-		{ "null", true },
-		{ "true", true },
-		{ "false", true },
-		{ "0", true },
-		{ "-0", true },
-		{ "1e5", true },
-		{ "1E+5", true },
-		{ "1.5e-5", true },
-		{ "-1.25", true },
-		{ "\"\"", true },
-		{ "[]", true },
-		{ "{}", true },
-		{ " [ 1 , 2 ] ", true },
-		{ "{\"a\":1,\"a\":2}", true },
-		{ "[[],{},[{}]]", true },
-		{ "\t\r\n 1 \n", true },
-		{ "\"\x7f\"", true },
-		{ "\"\\u0000\"", true },
-		{ "\"\\ud83d\\udd11\"", true },
-		{ "\"\\ud83d\"", true },
-		{ "\"\\/\\\\\\\"\\b\\f\\n\\r\\t\"", true },
-		{ "{\"\":0}", true },
-		{ "", false },
-		{ " ", false },
-		{ "nul", false },
-		{ "nulll", false },
-		{ "True", false },
-		{ "tru", false },
-		{ "falsee", false },
-		{ "01", false },
-		{ "-", false },
-		{ "-01", false },
-		{ "+1", false },
-		{ ".5", false },
-		{ "1.", false },
-		{ "1.e5", false },
-		{ "1e", false },
-		{ "1e+", false },
-		{ "0x1", false },
-		{ "NaN", false },
-		{ "Infinity", false },
-		{ "--1", false },
-		{ "1 2", false },
-		{ "\"", false },
-		{ "\"a", false },
-		{ "'a'", false },
-		{ "\"\n\"", false },
-		{ "\"\x1f\"", false },
-		{ "\"\\x41\"", false },
-		{ "\"\\u12\"", false },
-		{ "\"\\u12g4\"", false },
-		{ "\"\\\"", false },
-		{ "\"\\", false },
-		{ "[", false },
-		{ "]", false },
-		{ "[1", false },
-		{ "[1,", false },
-		{ "[1,]", false },
-		{ "[,1]", false },
-		{ "[1 2]", false },
-		{ "[1}", false },
-		{ "{", false },
-		{ "{]", false },
-		{ "{\"a\"}", false },
-		{ "{\"a\":}", false },
-		{ "{\"a\":1,}", false },
-		{ "{,}", false },
-		{ "{a:1}", false },
-		{ "{1:1}", false },
-		{ "{\"a\" 1}", false },
-		{ "{\"a\":1 \"b\":2}", false },
-		{ "{\"a\":1}}", false },
-		{ "[]]", false },
-		{ "\xef\xbb\xbf{}", false },
-		{ "/**/{}", false },
-		{ "{}\v", false },
-		{ "\xc2\xa0{}", false },
-		{ "[1,2]x", false },
-		{ "\"\\u", false },
-		{ "\"\\ud83d\\u", false },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		if (valid(cases[i].p, strlen(cases[i].p)) != cases[i].good) fail_msg("%s", cases[i].p);
+	for (size_t i = 0; i < sizeof grammar_cases / sizeof *grammar_cases; i++)
+		if (valid(grammar_cases[i].p, strlen(grammar_cases[i].p)) != grammar_cases[i].good) fail_msg("%s", grammar_cases[i].p);
 	assert_false(valid("{}", 3)); /* a NUL behind the value */
 	assert_false(valid("\"\0\"", 3));
 }
@@ -375,11 +375,43 @@ static void writing(void **state)
 	}
 }
 
+/* Whatever bytes a text has, what is written is JSON: each byte that is no UTF-8 becomes U+FFFD, all else is read back as it was. */
+static void writing_odd_text(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "\xc3\xbc\xe5\x86\x86\xf0\x9f\x98\x80", "\"\xc3\xbc\xe5\x86\x86\xf0\x9f\x98\x80\"" },
+		{ "a\xff\xfe z", "\"a\xef\xbf\xbd\xef\xbf\xbd z\"" },
+		{ "\xc3", "\"\xef\xbf\xbd\"" },
+		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xc0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\x7f'/", "\"\x7f'/\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct json_reader r;
+		struct json_writer w;
+		char back[64];
+		json_writer_init(&w);
+		json_put_string(&w, cases[i].text, strlen(cases[i].text));
+		assert_int_equal(w.n, strlen(cases[i].want));
+		assert_memory_equal(w.p, cases[i].want, w.n);
+		json_init(&r, w.p, w.n);
+		json_string(&r, back, sizeof back);
+		assert_true(json_done(&r));
+		assert_memory_equal(back, cases[i].want + 1, strlen(cases[i].want) - 2);
+		json_writer_free(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(grammar), cmocka_unit_test(prefixes), cmocka_unit_test(depth),   cmocka_unit_test(integers), cmocka_unit_test(micro),
-		cmocka_unit_test(strings), cmocka_unit_test(names),    cmocka_unit_test(pulling), cmocka_unit_test(writing),
+		cmocka_unit_test(grammar), cmocka_unit_test(prefixes),         cmocka_unit_test(depth), cmocka_unit_test(integers),
+		cmocka_unit_test(micro),   cmocka_unit_test(strings),          cmocka_unit_test(names), cmocka_unit_test(pulling),
+		cmocka_unit_test(writing), cmocka_unit_test(writing_odd_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ enum {
 };
 
 struct key {
-	uint8_t b[KEY_SIZE];
+	uint8_t b[KEY_SIZE]; /* raw, as on the wire (KEY-001) */
 };
 
 /* Clears and sets the bits of KEY-008 in a freshly drawn private key. Keys from files are used as they are. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* HSK-010 */
 size_t login_client_info_json(const struct client_info *info, char out[LOGIN_JSON_MAX])
 {
 	struct json_writer w;

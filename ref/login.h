@@ -21,7 +21,7 @@ struct server_info {
 	uint64_t bucket_bytes_burst;
 };
 
-enum { LOGIN_JSON_MAX = 640 }; /* what our encoders ever emit */
+enum { LOGIN_JSON_MAX = 640 }; /* what our encoders ever emit: far from what FRM-017 refuses */
 
 size_t login_client_info_json(const struct client_info *info, char out[LOGIN_JSON_MAX]);
 size_t login_server_info_json(const struct server_info *info, char out[LOGIN_JSON_MAX]);

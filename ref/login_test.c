@@ -57,7 +57,7 @@ static void vector_keys(void **state)
 	assert_memory_equal(other.b, v.shared.b, KEY_SIZE);
 }
 
-/* Chapter 2.2: ClientInfo, HSK-005, HSK-010; and it opens again. */
+/* Chapter 2.2: ClientInfo, HSK-005, HSK-010, FRM-018; and it opens again. */
 static void vector_client_info(void **state)
 {
 	struct vector v = vector_new();
@@ -135,87 +135,87 @@ static void json_emitted(void **state)
 	n = login_server_info_json(&server, text);
 	text[n] = 0;
 	assert_string_equal(text, "{\"version\":2,\"TokenBucketBytesPerSecond\":1000,\"TokenBucketBytesBurst\":5000}");
-	memset(info.app_name, 1, sizeof info.app_name - 1); /* the worst: every byte escaped */
+	memset(info.app_name, 1, sizeof info.app_name - 1); /* the worst: every byte escaped; FRM-017 */
 	assert_true(login_client_info_json(&info, text) <= LOGIN_JSON_MAX);
 }
 
 #define HEX64 "000102030405060708090A0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
+static const struct {
+	const char *json;
+	bool good;
+	int64_t version;
+	bool ack, prober, mesh;
+} info_cases[] = {
+	{ "{\"version\":2,\"CanAckPings\":true}", true, 2, true, false, false },
+	{ "{}", true, 0, false, false, false },
+	{ " \t\r\n{ \"version\" : 2 } \n", true, 2, false, false, false },
+	{ "null", true, 0, false, false, false },
+	{ "{\"version\":null,\"CanAckPings\":null,\"IsProber\":null,\"AppName\":null}", true, 0, false, false, false },
+	{ "{\"Version\":3,\"CANACKPINGS\":true,\"isprober\":true,\"appname\":\"x\"}", true, 3, true, true, false },
+	{ "{\"ver\\u0073ion\":4}", true, 4, false, false, false },
+	{ "{\"ver\xc5\xbfion\":5}", true, 5, false, false, false }, /* long s */
+	{ "{\"version\":1,\"version\":7}", true, 7, false, false, false },
+	{ "{\"version\":\"1\",\"version\":7}", false, 0, false, false, false },
+	{ "{\"unknown\":[1,{\"a\":[]},\"x\"],\"version\":2}", true, 2, false, false, false },
+	{ "{\"version\":-9223372036854775808}", true, INT64_MIN, false, false, false },
+	{ "{\"version\":9223372036854775807}", true, INT64_MAX, false, false, false },
+	{ "{\"version\":9223372036854775808}", false, 0, false, false, false },
+	{ "{\"version\":2.0}", false, 0, false, false, false },
+	{ "{\"version\":2e0}", false, 0, false, false, false },
+	{ "{\"version\":\"2\"}", false, 0, false, false, false },
+	{ "{\"version\":true}", false, 0, false, false, false },
+	{ "{\"CanAckPings\":1}", false, 0, false, false, false },
+	{ "{\"CanAckPings\":\"true\"}", false, 0, false, false, false },
+	{ "{\"AppName\":1}", false, 0, false, false, false },
+	{ "{\"AppName\":\"\xff\xfe\\ud800\"}", true, 0, false, false, false },
+	{ "{\"AppName\":\"a\nb\"}", false, 0, false, false, false },
+	{ "{\"version\":2}x", false, 0, false, false, false },
+	{ "{\"version\":2}{}", false, 0, false, false, false },
+	{ "", false, 0, false, false, false },
+	{ "[]", false, 0, false, false, false },
+	{ "\"x\"", false, 0, false, false, false },
+	{ "7", false, 0, false, false, false },
+	{ "true", false, 0, false, false, false },
+	{ "\xef\xbb\xbf{}", false, 0, false, false, false },
+	{ "{}//", false, 0, false, false, false },
+	{ "{\"version\":2,}", false, 0, false, false, false },
+	{ "{\"version\":02}", false, 0, false, false, false },
+	{ "{version:2}", false, 0, false, false, false },
+	{ "{\"x\":nul}", false, 0, false, false, false },
+	{ "nul", false, 0, false, false, false },
+	{ "{\"meshKey\":\"" HEX64 "\"}", true, 0, false, false, true },
+	{ "{\"MESHKEY\":\"" HEX64 "\"}", true, 0, false, false, true },
+	{ "{\"meshKey\":\"\\u00300"
+	  "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"}",
+	  true, 0, false, false, true },
+	{ "{\"meshKey\":\"" HEX64 "0\"}", false, 0, false, false, false },
+	{ "{\"meshKey\":\" " HEX64 "\"}", false, 0, false, false, false },
+	{ "{\"meshKey\":\"0102\"}", false, 0, false, false, false },
+	{ "{\"meshKey\":\"\"}", false, 0, false, false, false },
+	{ "{\"meshKey\":null}", false, 0, false, false, false },
+	{ "{\"meshKey\":1}", false, 0, false, false, false },
+	{ "{\"meshKey\":\"x"
+	  "00102030405060708090A0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"}",
+	  false, 0, false, false, false },
+};
+
 /* HSK-009, HSK-016: what a relay lets in, and what closes. */
 static void client_info_json(void **state)
 {
-	static const struct {
-		const char *json;
-		bool good;
-		int64_t version;
-		bool ack, prober, mesh;
-	} cases[] = {
-		{ "{\"version\":2,\"CanAckPings\":true}", true, 2, true, false, false },
-		{ "{}", true, 0, false, false, false },
-		{ " \t\r\n{ \"version\" : 2 } \n", true, 2, false, false, false },
-		{ "null", true, 0, false, false, false },
-		{ "{\"version\":null,\"CanAckPings\":null,\"IsProber\":null,\"AppName\":null}", true, 0, false, false, false },
-		{ "{\"Version\":3,\"CANACKPINGS\":true,\"isprober\":true,\"appname\":\"x\"}", true, 3, true, true, false },
-		{ "{\"ver\\u0073ion\":4}", true, 4, false, false, false },
-		{ "{\"ver\xc5\xbfion\":5}", true, 5, false, false, false }, /* long s */
-		{ "{\"version\":1,\"version\":7}", true, 7, false, false, false },
-		{ "{\"version\":\"1\",\"version\":7}", false, 0, false, false, false },
-		{ "{\"unknown\":[1,{\"a\":[]},\"x\"],\"version\":2}", true, 2, false, false, false },
-		{ "{\"version\":-9223372036854775808}", true, INT64_MIN, false, false, false },
-		{ "{\"version\":9223372036854775807}", true, INT64_MAX, false, false, false },
-		{ "{\"version\":9223372036854775808}", false, 0, false, false, false },
-		{ "{\"version\":2.0}", false, 0, false, false, false },
-		{ "{\"version\":2e0}", false, 0, false, false, false },
-		{ "{\"version\":\"2\"}", false, 0, false, false, false },
-		{ "{\"version\":true}", false, 0, false, false, false },
-		{ "{\"CanAckPings\":1}", false, 0, false, false, false },
-		{ "{\"CanAckPings\":\"true\"}", false, 0, false, false, false },
-		{ "{\"AppName\":1}", false, 0, false, false, false },
-		{ "{\"AppName\":\"\xff\xfe\\ud800\"}", true, 0, false, false, false },
-		{ "{\"AppName\":\"a\nb\"}", false, 0, false, false, false },
-		{ "{\"version\":2}x", false, 0, false, false, false },
-		{ "{\"version\":2}{}", false, 0, false, false, false },
-		{ "", false, 0, false, false, false },
-		{ "[]", false, 0, false, false, false },
-		{ "\"x\"", false, 0, false, false, false },
-		{ "7", false, 0, false, false, false },
-		{ "true", false, 0, false, false, false },
-		{ "\xef\xbb\xbf{}", false, 0, false, false, false },
-		{ "{}//", false, 0, false, false, false },
-		{ "{\"version\":2,}", false, 0, false, false, false },
-		{ "{\"version\":02}", false, 0, false, false, false },
-		{ "{version:2}", false, 0, false, false, false },
-		{ "{\"x\":nul}", false, 0, false, false, false },
-		{ "nul", false, 0, false, false, false },
-		{ "{\"meshKey\":\"" HEX64 "\"}", true, 0, false, false, true },
-		{ "{\"MESHKEY\":\"" HEX64 "\"}", true, 0, false, false, true },
-		{ "{\"meshKey\":\"\\u00300"
-		  "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"}",
-		  true, 0, false, false, true },
-		{ "{\"meshKey\":\"" HEX64 "0\"}", false, 0, false, false, false },
-		{ "{\"meshKey\":\" " HEX64 "\"}", false, 0, false, false, false },
-		{ "{\"meshKey\":\"0102\"}", false, 0, false, false, false },
-		{ "{\"meshKey\":\"\"}", false, 0, false, false, false },
-		{ "{\"meshKey\":null}", false, 0, false, false, false },
-		{ "{\"meshKey\":1}", false, 0, false, false, false },
-		{ "{\"meshKey\":\"x"
-		  "00102030405060708090A0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"}",
-		  false, 0, false, false, false },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof info_cases / sizeof *info_cases; i++) {
 		struct client_info info;
-		size_t n = strlen(cases[i].json);
+		size_t n = strlen(info_cases[i].json);
 		uint8_t *exact = malloc(n + (n == 0));
 		assert_non_null(exact);
-		memcpy(exact, cases[i].json, n);
-		if (login_client_info_parse(exact, n, &info) != cases[i].good) fail_msg("%s", cases[i].json);
+		memcpy(exact, info_cases[i].json, n);
+		if (login_client_info_parse(exact, n, &info) != info_cases[i].good) fail_msg("%s", info_cases[i].json);
 		free(exact);
-		if (!cases[i].good) continue;
-		if (info.version != cases[i].version || info.can_ack_pings != cases[i].ack || info.is_prober != cases[i].prober ||
-		    key_is_zero(info.mesh_key.b) == cases[i].mesh)
-			fail_msg("%s", cases[i].json);
+		if (!info_cases[i].good) continue;
+		if (info.version != info_cases[i].version || info.can_ack_pings != info_cases[i].ack || info.is_prober != info_cases[i].prober ||
+		    key_is_zero(info.mesh_key.b) == info_cases[i].mesh)
+			fail_msg("%s", info_cases[i].json);
 	}
 }
 

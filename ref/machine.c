@@ -23,8 +23,9 @@ const char *close_cause_name(enum close_cause cause)
 
 const char *command_verb_name(enum command_verb verb)
 {
-	static const char *const name[COMMAND_VERBS] = { "send",  "forward",   "ping", "home", "watch",   "close-peer", "region", "connect",
-		                                         "leave", "prefer-v6", "map",  "peer", "network", "rebind",     "key" };
+	static const char *const name[COMMAND_VERBS] = { "send",    "forward", "ping",  "home",      "watch", "close-peer",
+		                                         "region",  "connect", "leave", "prefer-v6", "map",   "peer",
+		                                         "network", "rebind",  "key",   "rates",     "check", "set" };
 	return NAME_OF(name, verb);
 }
 
@@ -36,10 +37,10 @@ const char *action_kind_name(enum action_kind kind)
 
 const char *deliver_kind_name(enum deliver_kind what)
 {
-	static const char *const name[DELIVER_KINDS] = { "connected",    "ready",   "disconnected", "packet",    "peer-gone",
-		                                         "peer-present", "ping",    "pong",         "keepalive", "health",
-		                                         "restarting",   "dropped", "stopped",      "pinged",    "refused",
-		                                         "lost",         "home",    "check",        "closed",    "warning" };
+	static const char *const name[DELIVER_KINDS] = { "connected", "ready",   "disconnected", "packet", "peer-gone",  "peer-present",
+		                                         "ping",      "pong",    "keepalive",    "health", "restarting", "dropped",
+		                                         "stopped",   "pinged",  "refused",      "lost",   "home",       "check",
+		                                         "closed",    "warning", "report" };
 	return NAME_OF(name, what);
 }
 
@@ -51,8 +52,9 @@ const char *refusal_name(enum refusal refusal)
 
 const char *note_kind_name(enum note_kind kind)
 {
-	static const char *const name[NOTE_KINDS] = { "accepted", "login", "login-failed", "ready",      "leave",         "drop", "forward",
-		                                      "watcher",  "mesh",  "forwarder",    "queue-full", "write-timeout", "cut",  "state" };
+	static const char *const name[NOTE_KINDS] = { "accepted", "login",   "login-failed", "ready",     "leave",      "drop",
+		                                      "forward",  "watcher", "mesh",         "forwarder", "queue-full", "write-timeout",
+		                                      "cut",      "state",   "rates",        "home" };
 	return NAME_OF(name, kind);
 }
 
@@ -82,18 +84,13 @@ void actions_reset(struct actions *a)
 	memset(a->work, 0, sizeof a->work);
 }
 
-struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token)
+void actions_grow(struct actions *a)
 {
-	struct action *x;
-
 	assert(a->n < ACTIONS_MAX);
 	MEM_ROOM(a->v, a->n, a->cap);
-	x = &a->v[a->n++];
-	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
-	return x;
 }
 
-static void arena_grow(struct actions *a, uint32_t n)
+void actions_arena_grow(struct actions *a, uint32_t n)
 {
 	uint32_t cap = a->arena_cap ? a->arena_cap : 4096;
 
@@ -103,22 +100,12 @@ static void arena_grow(struct actions *a, uint32_t n)
 	a->arena_cap = cap;
 }
 
-uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n)
 {
-	struct action *x = actions_add(a, ACTION_SEND, token);
+	struct action *x = actions_add(a, ACTION_DATAGRAM, socket);
 
-	assert(head_n <= ACTIONS_HEAD_MAX);
-	if (a->arena_cap - a->arena_n < head_n) arena_grow(a, head_n);
-	x->head_at = a->arena_n;
-	x->head_n = head_n;
-	a->arena_n += head_n;
-	return a->arena + x->head_at;
-}
-
-void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
-{
-	assert(a->n > 0 && a->v[a->n - 1].span.n == 0);
-	a->v[a->n - 1].span = (struct span){ .p = p, .n = n };
+	x->address = *to;
+	return actions_head(a, x, head_n);
 }
 
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n)

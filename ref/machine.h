@@ -74,6 +74,7 @@ struct socket_info {
 	uint64_t token;
 	struct address local;
 	bool tls;      /* listener: the machine answers ACCEPTED with START_TLS */
+	bool helper;   /* listener: the plain HTTP port beside a TLS one (HTTP-044) */
 	bool datagram; /* UDP socket */
 };
 
@@ -185,6 +186,9 @@ enum command_verb {
 	COMMAND_NETWORK,    /* station: flag = the network is up (CLI-039) */
 	COMMAND_REBIND,     /* station: the local network changed; p,n is struct address[], the local addresses that are left (CLI-039) */
 	COMMAND_KEY,        /* station: p,n is a new private key (CLI-039) */
+	COMMAND_RATES,      /* relay: p,n is a rate file (RAT-001), put into force as on SIGHUP (RAT-006) */
+	COMMAND_CHECK,      /* network check: now; flag = a full one */
+	COMMAND_SET,        /* network check: p,n is configuration text with what changes */
 	COMMAND_VERBS
 };
 
@@ -244,6 +248,7 @@ struct span {
 	uint32_t n;
 };
 
+/* ASK_URL: a POST of the body to the URL, as RAT-014 says; redirects are followed, and the last answer is the one told (RAT-015). */
 enum ask_kind { ASK_NAME4, ASK_NAME6, ASK_URL, ASK_MAP };
 
 struct action_tls {
@@ -275,6 +280,7 @@ enum deliver_kind {
 	DELIVER_CHECK,      /* station: a network check is due (HOM-001). a = enum station_check */
 	DELIVER_CLOSED,     /* station: it closed the connection to region. a = enum station_close */
 	DELIVER_WARNING,    /* station: a = 1: nothing was heard from home, which is region, for 2 min 5 s (CLI-041); 0: that is over */
+	DELIVER_REPORT,     /* network check: a = region that is home, b = region that the report prefers; 0 = none */
 	DELIVER_KINDS
 };
 
@@ -348,15 +354,44 @@ void actions_reset(struct actions *a);
 /* May a fan-out go on? False when the list is as long as one step of it may make it. */
 static inline bool actions_room(const struct actions *a) { return a->n < ACTIONS_FANOUT_MAX; }
 
+void actions_grow(struct actions *a);                   /* the list is full */
+void actions_arena_grow(struct actions *a, uint32_t n); /* so is the arena for n more bytes */
 /* Appends an action of this kind with everything else zero. The pointer is valid until the next append. */
-struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token);
+static inline struct action *actions_add(struct actions *a, enum action_kind kind, uint64_t token)
+{
+	struct action *x;
+
+	if (a->n == a->cap) actions_grow(a);
+	x = &a->v[a->n++];
+	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
+	return x;
+}
+/* Room for head_n bytes of the head of an action just added; head_n <= ACTIONS_HEAD_MAX, may be 0. */
+static inline uint8_t *actions_head(struct actions *a, struct action *x, uint32_t head_n)
+{
+	assert(head_n <= ACTIONS_HEAD_MAX);
+	if (a->arena_cap - a->arena_n <= head_n) actions_arena_grow(a, head_n + 1); /* a head of no bytes has a place too */
+	x->head_at = a->arena_n;
+	x->head_n = head_n;
+	a->arena_n += head_n;
+	return a->arena + x->head_at;
+}
 /* SEND of head_n bytes, to be written by the caller at the returned place before the next call; the caller may set ->span of
- * the last action afterwards with actions_span. head_n <= ACTIONS_HEAD_MAX, may be 0. */
-uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n);
+ * the last action afterwards with actions_span. */
+static inline uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n)
+{
+	return actions_head(a, actions_add(a, ACTION_SEND, token), head_n);
+}
 /* Puts event bytes or constants behind the head of the last action. */
-void actions_span(struct actions *a, const uint8_t *p, uint32_t n);
+static inline void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
+{
+	assert(a->n > 0 && a->v[a->n - 1].span.n == 0);
+	a->v[a->n - 1].span = (struct span){ .p = p, .n = n };
+}
 /* The same with a counted packet; takes over one count from the caller. p,n lie inside the packet. */
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);
+/* DATAGRAM of head_n bytes from a UDP socket to an address; the bytes are written as those of actions_send. */
+uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n);
 void actions_read(struct actions *a, uint64_t token, uint32_t n);
 void actions_close(struct actions *a, uint64_t token, bool abort);
 void actions_dial(struct actions *a, uint64_t token, const struct address *to);
@@ -412,6 +447,8 @@ enum note_kind {
 	NOTE_WRITE_TIMEOUT,
 	NOTE_CUT,   /* relay, client: p,n will never be whole frames: the connection ended inside a frame, or they came behind its end */
 	NOTE_STATE, /* client: a = new enum client_state, b = old */
+	NOTE_RATES, /* relay: receive limits: a = bytes a second, b = burst in force; text = why the ones given are not, or NULL */
+	NOTE_HOME,  /* network check: a = region that is home now, b = the one before, 0 = none; text = why */
 	NOTE_KINDS
 };
 

@@ -16,19 +16,23 @@ struct mesh {
 };
 
 struct mesh_config {
-	struct config_text key, mesh_key, url, profile, raw;
+	struct config_text key, mesh_key, url, dial_host, profile, raw;
 	uint64_t retry;
 };
 
 #define FIELD(member) offsetof(struct mesh_config, member)
 static const struct config_key config_table[] = {
-	{ "key", CONFIG_TEXT, FIELD(key), 0, 0, NULL }, { "mesh-key", CONFIG_TEXT, FIELD(mesh_key), 0, 0, NULL },
-	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL }, { "profile", CONFIG_TEXT, FIELD(profile), 0, 0, NULL },
-	{ "raw", CONFIG_TEXT, FIELD(raw), 0, 0, NULL }, { "mesh-retry", CONFIG_TIME, FIELD(retry), NS_MS, 3600 * NS_S, NULL },
+	{ "key", CONFIG_TEXT, FIELD(key), 0, 0, NULL },
+	{ "mesh-key", CONFIG_TEXT, FIELD(mesh_key), 0, 0, NULL },
+	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL },
+	{ "dial-host", CONFIG_TEXT, FIELD(dial_host), 0, 0, NULL },
+	{ "profile", CONFIG_TEXT, FIELD(profile), 0, 0, NULL },
+	{ "raw", CONFIG_TEXT, FIELD(raw), 0, 0, NULL },
+	{ "mesh-retry", CONFIG_TIME, FIELD(retry), NS_MS, 3600 * NS_S, NULL },
 	{ NULL, CONFIG_BOOL, 0, 0, 0, NULL },
 };
 
-/* MSH-004: CanAckPings is false, WatchConns comes with the login; CLI-003: a blocked write ends the link after 5 s. */
+/* MSH-004, MSH-015: CanAckPings is false, WatchConns comes with the login; CLI-003, MSH-023: a blocked write ends the link after 5 s. */
 static void start(struct mesh *m, const struct event *e, struct actions *out, struct actions *up)
 {
 	struct mesh_config config = { .retry = 5 * NS_S };
@@ -40,11 +44,12 @@ static void start(struct mesh *m, const struct event *e, struct actions *out, st
 	assert(good);
 	(void)good;
 	m->retry_ns = config.retry;
-	child.config_n = (size_t)snprintf(text, sizeof text,
-	                                  "key=%.*s\nmesh-key=%.*s\nurl=%.*s\nprofile=%.*s\nraw=%.*s\nwatch=on\ncan-ack-pings=off\nretry=manual\n"
-	                                  "forward-timeout=5s\n",
-	                                  (int)config.key.n, config.key.p, (int)config.mesh_key.n, config.mesh_key.p, (int)config.url.n, config.url.p,
-	                                  (int)config.profile.n, config.profile.p, (int)config.raw.n, config.raw.p);
+	child.config_n = (size_t)snprintf(
+		text, sizeof text,
+		"key=%.*s\nmesh-key=%.*s\nurl=%.*s\ndial-host=%.*s\nprofile=%.*s\nraw=%.*s\nwatch=on\ncan-ack-pings=off\nretry=manual\n"
+		"forward-timeout=5s\n",
+		(int)config.key.n, config.key.p, (int)config.mesh_key.n, config.mesh_key.p, (int)config.url.n, config.url.p, (int)config.dial_host.n,
+		config.dial_host.p, (int)config.profile.n, config.profile.p, (int)config.raw.n, config.raw.p);
 	assert(child.config_n < sizeof text);
 	child.config = text;
 	m->state = MESH_CONNECTING;
@@ -77,7 +82,7 @@ static void hear(struct mesh *m, uint64_t now, uint32_t first, struct actions *o
 		switch (up->v[i].deliver.what) {
 		case DELIVER_CONNECTED:
 			if (memcmp(client_server_key(m->client), client_public_key(m->client), KEY_SIZE) != 0) break;
-			m->state = MESH_SELF; /* ours closes at once (MSH-012) */
+			m->state = MESH_SELF; /* ours closes at once (MSH-012, TRP-018) */
 			leave(m, now, out, up);
 			return;
 		case DELIVER_READY: m->state = MESH_UP; break;

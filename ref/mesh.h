@@ -5,7 +5,7 @@
  * CONNECTED, READY, DISCONNECTED (forget all keys, MSH-014), DROPPED, STOPPED (the other end is ourselves, MSH-011).
  * "Ours": packets to forward wait in the client's own queue (TRP-012); they never block the sender.
  *
- * Configuration: key, mesh-key, url, mesh-retry=5s, profile, raw, plus the client's times; commands: COMMAND_FORWARD. */
+ * Configuration: key, mesh-key, url, dial-host, mesh-retry=5s, profile, raw, plus the client's times; commands: COMMAND_FORWARD. */
 #ifndef REF_MESH_H
 #define REF_MESH_H
 

@@ -95,6 +95,7 @@ static bool make(const char *path, struct key *out, bool *made, char error[KEYFI
 	return good;
 }
 
+/* KEY-010 */
 bool os_keyfile_private(const char *path, struct key *private_key, bool *made, char error[KEYFILE_ERROR_SIZE])
 {
 	char text[FILE_MAX];

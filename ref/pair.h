@@ -28,7 +28,8 @@ enum {
 	PAIR_TURN = 32768,
 	PAIR_LOW_WATER = 65536,
 	PAIR_LISTENER_SLOT = 900000,
-	PAIR_CHILD_SLOTS = 64 * CLIENT_SLOTS
+	PAIR_CHILD_SLOTS = 64 * CLIENT_SLOTS,
+	PAIR_ASKS = 64
 };
 
 struct pair_buf {
@@ -72,6 +73,8 @@ struct pair_end {
 	bool open;               /* host: between ACCEPTED or DIALED and CLOSED; wire: it may write */
 	bool fin;                /* FIN once `held` is gone */
 	bool fin_gone;           /* and it is on its way */
+	bool eof_due;            /* CLOSED eof waits: it is not read on */
+	uint32_t read_max;       /* READ; 0: not read on */
 	bool tls, secured;       /* START_TLS asked for, SECURED told */
 	char meta[96];           /* server side: meta certificate's name */
 	char server_name[128];   /* client side: SNI */
@@ -91,6 +94,13 @@ struct pair_stream {
 	bool used, silent;
 };
 
+/* A question of a relay that is open. */
+struct pair_ask {
+	uint64_t token; /* TOKEN_NONE: free */
+	uint8_t ask;
+	char text[512]; /* as asked; a body stands behind its NUL */
+};
+
 struct pair_host {
 	struct pair *pair;
 	struct tracer tracer;
@@ -104,8 +114,10 @@ struct pair_host {
 	size_t heard_n, heard_cap;
 	struct pair_note *note;
 	size_t note_n, note_cap;
-	uint64_t ask_token; /* the last ASK */
+	uint64_t ask_token; /* a client's last ASK */
 	char ask[128];
+	struct pair_ask asked[PAIR_ASKS]; /* a relay's, in the order in which places were free */
+	uint32_t asks;                    /* so far */
 	uint64_t work[WORK_KINDS];
 	uint64_t timers; /* TIMER events so far */
 };
@@ -130,12 +142,14 @@ struct pair {
 	uint8_t dials_from; /* last byte of the address from which connections are dialled; 0: 7 */
 	uint16_t tls_version;
 	uint8_t seed;
+	struct address remote; /* from where wires and clients come, if not all zero */
 	struct pair_host host[PAIR_HOSTS];
 	int hosts;
 	struct pair_stream stream[PAIR_STREAMS];
 	int streams;
 	struct pair_listener listener[PAIR_LISTENERS];
 	int listeners;
+	bool nameless; /* who connects has neither IP address nor port (PGR-020) */
 	struct pair_item *queue;
 	size_t queue_n, queue_cap, queue_at;
 };
@@ -287,7 +301,8 @@ static inline void pair_flush(struct pair *p, int s, int side)
 		if (peer->host >= 0) pair_enqueue(p, (struct pair_item){ .kind = EVENT_BYTES, .stream = s, .side = !side });
 	}
 	if (e->host >= 0 && e->open &&
-	    ((e->moved != 0 && e->unacked > PAIR_LOW_WATER) || (e->held.n != 0) != (e->left_told != 0) || e->held.n < e->left_told)) {
+	    ((e->moved != 0 && (e->unacked > PAIR_LOW_WATER || e->left_told != 0)) || (e->held.n != 0) != (e->left_told != 0) ||
+	     e->held.n < e->left_told)) {
 		pair_enqueue(p, (struct pair_item){
 					.kind = EVENT_DRAINED, .stream = s, .side = side, .n = e->moved, .left = e->held.n, .token = e->token });
 		e->unacked -= e->moved;
@@ -337,8 +352,8 @@ static inline int pair_stream_new(struct pair *p, int host, uint64_t token, cons
 
 	assert(p->streams < PAIR_STREAMS);
 	*x = (struct pair_stream){ .used = true, .to = *to };
-	x->end[0] = (struct pair_end){ .host = host, .token = token, .room = SIZE_MAX };
-	x->end[1] = (struct pair_end){ .host = -1, .room = SIZE_MAX };
+	x->end[0] = (struct pair_end){ .host = host, .token = token, .room = SIZE_MAX, .read_max = PAIR_TURN };
+	x->end[1] = (struct pair_end){ .host = -1, .room = SIZE_MAX, .read_max = PAIR_TURN };
 	return p->streams++;
 }
 
@@ -386,6 +401,58 @@ static inline void pair_tls(struct pair *p, int s, int side, const struct action
 		if (p->stream[s].end[i].host >= 0) pair_enqueue(p, (struct pair_item){ .kind = EVENT_SECURED, .stream = s, .side = i });
 }
 
+static inline void pair_read(struct pair *p, int s, int side, uint32_t n)
+{
+	struct pair_end *e = &p->stream[s].end[side];
+	bool opened = e->read_max == 0 && n != 0;
+
+	e->read_max = n;
+	if (!opened) return;
+	if (e->got.n != 0) pair_enqueue(p, (struct pair_item){ .kind = EVENT_BYTES, .stream = s, .side = side });
+	if (e->eof_due) pair_enqueue(p, (struct pair_item){ .kind = EVENT_CLOSED, .stream = s, .side = side, .cause = CLOSE_EOF, .token = e->token });
+	e->eof_due = false;
+}
+
+static inline struct pair_ask *pair_asked(struct pair_host *h, uint64_t token)
+{
+	for (int i = 0; i < PAIR_ASKS; i++)
+		if (h->asked[i].token == token) return &h->asked[i];
+	return NULL;
+}
+
+static inline void pair_ask(struct pair *p, int host, const struct action *x)
+{
+	struct pair_host *h = &p->host[host];
+	struct pair_ask *a = pair_asked(h, TOKEN_NONE);
+
+	if (h->relay != NULL) {
+		assert(a != NULL && x->span.n < sizeof a->text && pair_asked(h, x->token) == NULL);
+		*a = (struct pair_ask){ .token = x->token, .ask = x->ask };
+		memcpy(a->text, x->span.p, x->span.n);
+		h->asks++;
+		return;
+	}
+	assert(h->ask_token == TOKEN_NONE || x->ask == ASK_NAME6);
+	snprintf(h->ask, sizeof h->ask, "%.*s", (int)x->span.n, (const char *)x->span.p);
+	if (x->ask == ASK_NAME6) /* names have no IPv6 here */
+		pair_enqueue(p, (struct pair_item){ .kind = EVENT_ANSWER, .host = host, .token = x->token });
+	else
+		h->ask_token = x->token;
+}
+
+static inline void pair_ask_cancelled(struct pair *p, int host, uint64_t token)
+{
+	struct pair_host *h = &p->host[host];
+	struct pair_ask *a = pair_asked(h, token);
+
+	assert(a != NULL || token == h->ask_token);
+	pair_enqueue(p, (struct pair_item){ .kind = EVENT_ANSWER, .host = host, .token = token });
+	if (a != NULL)
+		a->token = TOKEN_NONE;
+	else
+		h->ask_token = TOKEN_NONE;
+}
+
 static inline void pair_apply(struct pair *p, int host)
 {
 	struct pair_host *h = &p->host[host];
@@ -412,10 +479,8 @@ static inline void pair_apply(struct pair *p, int host)
 			touched[s][side] = true;
 			break;
 		case ACTION_CLOSE:
-			if (s < 0) { /* an ASK */
-				assert(x->token == h->ask_token);
-				pair_enqueue(p, (struct pair_item){ .kind = EVENT_ANSWER, .host = host, .token = x->token });
-				h->ask_token = TOKEN_NONE;
+			if (s < 0) {
+				pair_ask_cancelled(p, host, x->token);
 			} else if (x->abort) {
 				pair_abort(p, s, side);
 			} else {
@@ -423,14 +488,11 @@ static inline void pair_apply(struct pair *p, int host)
 				touched[s][side] = true;
 			}
 			break;
-		case ACTION_ASK:
-			assert(h->ask_token == TOKEN_NONE || x->ask == ASK_NAME6);
-			snprintf(h->ask, sizeof h->ask, "%.*s", (int)x->span.n, (const char *)x->span.p);
-			if (x->ask == ASK_NAME6) /* names have no IPv6 here */
-				pair_enqueue(p, (struct pair_item){ .kind = EVENT_ANSWER, .host = host, .token = x->token });
-			else
-				h->ask_token = x->token;
+		case ACTION_READ:
+			assert(s >= 0);
+			pair_read(p, s, side, x->read_n);
 			break;
+		case ACTION_ASK: pair_ask(p, host, x); break;
 		default: assert(false && "an action this host knows");
 		}
 	}
@@ -447,8 +509,9 @@ static inline void pair_bytes(struct pair *p, int s, int side)
 	size_t n = e->got.n - e->at, most = p->chunk != 0 ? p->chunk : PAIR_TURN;
 	uint8_t *copy;
 
-	if (n == 0 || !e->open) return;
+	if (n == 0 || !e->open || e->read_max == 0) return;
 	if (n > most) n = most;
+	if (n > e->read_max) n = e->read_max;
 	copy = mem_alloc(n);
 	memcpy(copy, e->got.p + e->at, n);
 	e->at += n;
@@ -464,6 +527,10 @@ static inline void pair_closed(struct pair *p, const struct pair_item *x)
 	int host = e->host;
 
 	if (e->token != x->token) return;
+	if (x->cause == CLOSE_EOF && e->open && e->read_max == 0) {
+		e->eof_due = true;
+		return;
+	}
 	if (x->cause == CLOSE_EOF && e->got.n != 0 && e->open) { /* behind the last BYTES */
 		pair_enqueue(p, *x);
 		return;
@@ -516,10 +583,13 @@ static inline struct address pair_address(uint8_t last, uint16_t port)
 static inline void pair_dispatch(struct pair *p, struct pair_item x)
 {
 	struct pair_end *e = &p->stream[x.stream].end[x.side];
-	struct event_accepted accepted = { .listener = x.token, .local = p->stream[x.stream].to, .remote = pair_address(7, 41641) };
+	struct event_accepted accepted = { .listener = x.token,
+		                           .local = p->stream[x.stream].to,
+		                           .remote = address_is_zero(&p->remote) ? pair_address(7, 41641) : p->remote };
 	struct event_dialed dialed = { .local = pair_address(p->dials_from == 0 ? 7 : p->dials_from, 41641), .remote = p->stream[x.stream].to };
 	struct event_answer answer = { .result = ANSWER_FAILED };
 
+	if (p->nameless) accepted.remote = (struct address){ 0 };
 	switch (x.kind) {
 	case EVENT_ACCEPTED: pair_step(p, e->host, &(struct event){ .kind = x.kind, .now = p->now, .token = e->token, .accepted = &accepted }); break;
 	case EVENT_DIALED:
@@ -656,22 +726,23 @@ static inline void pair_listen_set(struct pair *p, struct address at, enum pair_
 		if (address_equal(&p->listener[i].at, &at)) p->listener[i].where = where;
 }
 
-/* A relay at 192.0.2.(101 + host): port 80 plain, port 443 TLS. config: more lines behind the key. Returns the host. */
+/* A relay at 192.0.2.(101 + host): port 80 plain, port 443 TLS, port 8080 the plain port beside TLS. config: more lines behind the key. Returns the host. */
 static inline int pair_relay(struct pair *p, uint8_t key, const char *config)
 {
 	int host = pair_host_new(p);
 	struct pair_host *h = &p->host[host];
 	char text[2048], hex[KEY_HEX + 1];
-	struct socket_info sockets[2] = {
+	struct socket_info sockets[3] = {
 		{ .token = token_make(PAIR_LISTENER_SLOT, 1), .local = pair_address((uint8_t)(101 + host), 80) },
-		{ .token = token_make(PAIR_LISTENER_SLOT + 1, 1), .local = pair_address((uint8_t)(101 + host), 443), .tls = true }
+		{ .token = token_make(PAIR_LISTENER_SLOT + 1, 1), .local = pair_address((uint8_t)(101 + host), 443), .tls = true },
+		{ .token = token_make(PAIR_LISTENER_SLOT + 2, 1), .local = pair_address((uint8_t)(101 + host), 8080), .helper = true }
 	};
 
 	snprintf(text, sizeof text, "key=%s\n%s", pair_hex(key, hex), config);
 	h->relay = relay_new(&(struct machine_env){ .tracer = &h->tracer });
 	h->machine = relay_machine(h->relay);
-	for (int i = 0; i < 2; i++) pair_listen(p, sockets[i].local, PAIR_RELAY, host, sockets[i].token, sockets[i].tls);
-	pair_start(p, host, text, sockets, 2);
+	for (int i = 0; i < 3; i++) pair_listen(p, sockets[i].local, PAIR_RELAY, host, sockets[i].token, sockets[i].tls);
+	pair_start(p, host, text, sockets, 3);
 	pair_run(p);
 	return host;
 }
@@ -693,10 +764,10 @@ static inline int pair_client(struct pair *p, uint8_t key, const char *config)
 
 /* ---- wires ---- */
 
-/* A hand-written client of a relay, on its plain port. Returns the stream. */
-static inline int wire_connect(struct pair *p, int relay)
+/* A hand-written client of a relay, on one of its ports. Returns the stream. */
+static inline int wire_connect_port(struct pair *p, int relay, uint16_t port)
 {
-	struct address at = pair_address((uint8_t)(101 + relay), 80);
+	struct address at = pair_address((uint8_t)(101 + relay), port);
 	const struct pair_listener *l = pair_listener_at(p, &at);
 	int s = pair_stream_new(p, -1, TOKEN_NONE, &at);
 
@@ -705,6 +776,9 @@ static inline int wire_connect(struct pair *p, int relay)
 	pair_run(p);
 	return s;
 }
+
+/* On its plain port. */
+static inline int wire_connect(struct pair *p, int relay) { return wire_connect_port(p, relay, 80); }
 
 /* The last stream that came in at an address where a wire listens, or -1. */
 static inline int wire_accepted(const struct pair *p, struct address at)
@@ -889,6 +963,17 @@ static inline size_t pair_note_count(const struct pair *p, int host, enum note_k
 
 	while (pair_noted(p, host, kind, n) != NULL) n++;
 	return n;
+}
+
+/* Answers the open question of a relay in the i-th place. */
+static inline void pair_ask_answer(struct pair *p, int host, int i, const struct event_answer *answer)
+{
+	uint64_t token = p->host[host].asked[i].token;
+
+	assert(token != TOKEN_NONE);
+	p->host[host].asked[i].token = TOKEN_NONE;
+	pair_step(p, host, &(struct event){ .kind = EVENT_ANSWER, .now = p->now, .token = token, .answer = answer });
+	pair_run(p);
 }
 
 /* Answers the open ASK_NAME4 of a client: an address, or NULL for failure. */

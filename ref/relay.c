@@ -1,6 +1,8 @@
 /* The machine: configuration, dispatch of events, timers, views. */
 #include "session.h"
 
+#include "address.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,19 @@ static const struct config_key config_table[] = {
 	{ "keepalive", CONFIG_TIME, FIELD(keepalive), NS_MS, 86400 * NS_S, NULL },
 	{ "keepalive-jitter", CONFIG_TIME, FIELD(keepalive_jitter), 0, 86400 * NS_S, NULL },
 	{ "sessions-max", CONFIG_U32, FIELD(sessions_max), 1, SLOTSET_MAX, NULL },
+	{ "derp", CONFIG_BOOL, FIELD(derp), 0, 0, NULL },
+	{ "home", CONFIG_TEXT, FIELD(home), 0, 0, NULL },
+	{ "debug-allow", CONFIG_TEXT, FIELD(debug_allow), 0, 0, NULL },
+	{ "debug-key", CONFIG_TEXT, FIELD(debug_key), 0, 0, NULL },
+	{ "bootstrap-dns-names", CONFIG_TEXT, FIELD(published), 0, 0, NULL },
+	{ "unpublished-bootstrap-dns-names", CONFIG_TEXT, FIELD(unpublished), 0, 0, NULL },
+	{ "verify-client-url", CONFIG_TEXT, FIELD(admit_url), 0, 0, NULL },
+	{ "verify-client-url-fail-open", CONFIG_BOOL, FIELD(fail_open), 0, 0, NULL },
+	{ "verify-client-timeout", CONFIG_TIME, FIELD(admit_timeout), NS_MS, 3600 * NS_S, NULL },
+	{ "verify-client-questions", CONFIG_U32, FIELD(questions), 1, RELAY_QUESTIONS_MAX, NULL },
+	{ "accept-connection-limit", CONFIG_U64, FIELD(accepts.rate), 0, 0, NULL },
+	{ "accept-connection-burst", CONFIG_U64, FIELD(accepts.burst), 1, UINT64_MAX, NULL },
+	{ "rate-config", CONFIG_TEXT, FIELD(rates), 0, 0, NULL },
 	{ NULL, CONFIG_BOOL, 0, 0, 0, NULL },
 };
 
@@ -38,6 +53,10 @@ static const struct relay_config defaults = {
 	.login_timeout = 10 * NS_S,
 	.keepalive = 60 * NS_S,
 	.keepalive_jitter = 5 * NS_S,
+	.derp = true,
+	.fail_open = true,
+	.admit_timeout = 5 * NS_S,
+	.questions = RELAY_QUESTIONS_MAX,
 };
 
 static bool complain(char error[200], const char *what)
@@ -46,20 +65,82 @@ static bool complain(char error[200], const char *what)
 	return false;
 }
 
+/* Would the link's client start with it? */
+static bool link_config_check(const struct relay_config *config, const struct mesh_entry *entry)
+{
+	char text[400], hex[KEY_HEX], why[200];
+	int n;
+
+	key_hex(config->key.b, hex);
+	n = snprintf(text, sizeof text, "key=%.*s\nurl=%s\ndial-host=%s\n", KEY_HEX, hex, entry->url, entry->dial_host);
+	assert(n > 0 && n < (int)sizeof text);
+	return entry->url[0] != 0 && client_config_check(text, (size_t)n, why);
+}
+
+static bool text_starts(struct config_text t, const char *start)
+{
+	size_t n = strlen(start);
+
+	return t.n >= n && memcmp(t.p, start, n) == 0;
+}
+
+static bool text_is_url(struct config_text t)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if ((unsigned char)t.p[i] <= ' ' || (unsigned char)t.p[i] >= 0x7f) return false;
+	return t.n <= RELAY_URL_MAX && (text_starts(t, "http://") || text_starts(t, "https://"));
+}
+
+/* IP addresses, separated by commas, into the site. */
+static bool addresses_read(struct config_text list, struct endpoint_site *site)
+{
+	const char *p = list.p, *end = p + list.n;
+
+	for (site->allow_n = 0; p < end; site->allow_n++) {
+		const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma == NULL ? end : comma;
+		if (site->allow_n == ENDPOINT_ALLOW_MAX || !address_ip_parse(p, (size_t)(stop - p), &site->allow[site->allow_n])) return false;
+		p = comma == NULL ? end : comma + 1;
+	}
+	return true;
+}
+
+/* What a look at each value alone does not tell. */
+static bool site_check(const struct relay_config *config, char error[200])
+{
+	struct endpoint_site site = { .home = "" };
+	struct bootstrap names = { 0 };
+	struct limit rates;
+	bool blank = config->home.n == 5 && text_starts(config->home, "blank");
+
+	if (config->home.n != 0 && !blank && !text_is_url(config->home)) return complain(error, "home= needs nothing, blank, or a http(s) URL");
+	if (config->admit_url.n != 0 && !text_is_url(config->admit_url)) return complain(error, "verify-client-url= needs a http(s) URL");
+	if (config->debug_key.n >= ENDPOINT_VALUE_MAX) return complain(error, "debug-key= is longer than 255 characters");
+	if (config->debug_allow.n != 0 && !addresses_read(config->debug_allow, &site))
+		return complain(error, "debug-allow= needs at most 16 IP addresses, separated by commas");
+	if (config->raw && !config->derp) return complain(error, "raw=on with derp=off serves nothing");
+	if (config->rates.p != NULL && !limit_parse(config->rates.p, config->rates.n, &rates, error)) return false;
+	if (!bootstrap_init(&names, config->published.p, config->published.n, config->unpublished.p, config->unpublished.n, error)) return false;
+	bootstrap_free(&names);
+	return true;
+}
+
 static bool config_read(const char *text, size_t n, struct relay_config *config, char error[200])
 {
 	struct config_text list;
-	char url[128];
+	struct mesh_entry entry;
 	uint32_t links = 0;
 
 	*config = defaults;
 	if (!config_parse(text, n, config_table, config, error)) return false;
 	if (key_is_zero(config->key.b)) return complain(error, "key= is missing: a relay needs a private key");
-	for (list = config->mesh_with; mesh_list_next(&list, url); links++)
-		if (url[0] == 0 || links == RELAY_LINKS_MAX)
-			return complain(error, "mesh-with= needs at most 64 entries HOST:PORT of at most 100 characters");
-	if (links != 0 && key_is_zero(config->mesh_key.b)) return complain(error, "mesh-with= without mesh-key="); /* MSH-002 */
-	return true;
+	for (list = config->mesh_with; mesh_list_next(&list, &entry); links++)
+		if (links == RELAY_LINKS_MAX || !link_config_check(config, &entry))
+			return complain(
+				error,
+				"mesh-with= needs at most 64 entries HOST[:PORT] or HOST[:PORT]/DIALHOST of at most 100 characters"); /* MSH-002 */
+	if (links != 0 && key_is_zero(config->mesh_key.b)) return complain(error, "mesh-with= without mesh-key=");                    /* MSH-002 */
+	if (config->accepts.burst == 0) config->accepts.burst = config->accepts.rate;
+	return site_check(config, error);
 }
 
 bool relay_config_check(const char *text, size_t n, char error[200])
@@ -69,9 +150,45 @@ bool relay_config_check(const char *text, size_t n, char error[200])
 	return config_read(text, n, &config, error);
 }
 
+bool relay_rates_check(const char *json, size_t n, char error[200])
+{
+	struct limit limit;
+
+	return limit_parse(json, n, &limit, error);
+}
+
 void relay_note(const struct relay *r, const struct note *note)
 {
 	if (r->env.tracer != NULL) r->env.tracer->note(r->env.tracer, note);
+}
+
+static char *text_copy(struct config_text t)
+{
+	char *p = t.n == 0 ? NULL : mem_zero(t.n + 1, 1);
+
+	if (p != NULL) memcpy(p, t.p, t.n);
+	return p;
+}
+
+/* Everything of the configuration that the endpoints and questions need, out of START's bytes. */
+static void site_start(struct relay *r, const struct event *e)
+{
+	struct relay_config *c = &r->config;
+	char error[200];
+	bool good = bootstrap_init(&r->bootstrap, c->published.p, c->published.n, c->unpublished.p, c->unpublished.n, error);
+
+	assert(good);
+	(void)good;
+	r->home = text_copy(c->home);
+	r->debug_key = text_copy(c->debug_key);
+	r->admit_url = text_copy(c->admit_url);
+	r->site = (struct endpoint_site){
+		.home = r->home == NULL ? "" : r->home, .debug_key = r->debug_key, .derp = c->derp, .original = relay_is_derper(r)
+	};
+	if (c->debug_allow.n != 0) addresses_read(c->debug_allow, &r->site);
+	if (c->rates.p != NULL) rates_set(r, e->now, c->rates.p, c->rates.n);
+	c->mesh_with = c->home = c->debug_allow = c->debug_key = c->published = c->unpublished = c->admit_url = c->rates = (struct config_text){ 0 };
+	asks_start(r, e->start);
 }
 
 static void start(struct relay *r, const struct event *e, struct actions *out)
@@ -84,20 +201,24 @@ static void start(struct relay *r, const struct event *e, struct actions *out)
 	assert(good);
 	(void)good;
 	assert(r->config.high_water >= s->low_water + 2 * s->turn_max);
+	/* SRV-011: the depth is fixed here. */
 	r->limits[0] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.write_timeout };
 	r->limits[1] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.mesh_write_timeout };
+	r->limits[2] = (struct outbox_limits){ r->config.queue_depth, r->config.high_water, r->config.http_timeout };
+	r->wall_ns = s->wall_ns;
+	r->turn_max = s->turn_max;
 	rng_init(&r->rng, s->seed);
 	rng_bytes(&r->rng, RNG_HASH, secret, sizeof secret);
 	keymap_init(&r->keys, secret, peer_key_at, r);
 	key_cache_public(r->env.keys, &r->config.key, &r->public_key);
 	key_hex(r->public_key.b, hex);
-	snprintf(r->meta_name, sizeof r->meta_name, "derpkey%.*s", KEY_HEX, hex);
+	snprintf(r->meta_name, sizeof r->meta_name, "derpkey%.*s", KEY_HEX, hex); /* KEY-003 */
 	r->sockets = mem_alloc((uint64_t)s->sockets_n * sizeof *r->sockets);
 	if (s->sockets_n != 0) memcpy(r->sockets, s->sockets, s->sockets_n * sizeof *r->sockets);
 	r->sockets_n = s->sockets_n;
 	r->slot_first = s->slot_first;
 	links_start(r, e, out);
-	r->config.mesh_with = (struct config_text){ 0 }; /* it pointed into START */
+	site_start(r, e);
 }
 
 /* Closes everything, a step's worth at a time; SRV-036. */
@@ -122,6 +243,10 @@ static void command(struct relay *r, const struct event *e, struct actions *out)
 		links_leave(r, e->now, out);
 		return;
 	}
+	if (c->verb == COMMAND_RATES) {
+		rates_set(r, e->now, (const char *)c->p, c->n);
+		return;
+	}
 	assert(c->verb == COMMAND_CLOSE_PEER);
 	index = keymap_find(&r->keys, c->dst); /* MSH-033, by the operator of the machine itself */
 	if (index == KEYMAP_NONE) return;
@@ -134,12 +259,14 @@ static void timer(struct relay *r, uint64_t now, struct actions *out)
 	struct timer *t;
 
 	links_timer(r, now, out);
+	if (now >= r->bootstrap_at) asks_timer(r, now, out);
 	while (actions_room(out) && (t = timers_pop(&r->timers, now)) != NULL) session_timer(r, session_at(r, t->owner), now, out);
 }
 
 static void drained(struct relay *r, struct session *s, const struct event *e, struct actions *out)
 {
 	if (s->phase == SESSION_CLOSING) return;
+	s->drained += e->drained.n;
 	outbox_drained(&s->out, e->now, &e->drained);
 	session_timer_arm(r, s);
 	route_pump(r, s, e->now, out);
@@ -160,7 +287,10 @@ static void stream_event(struct relay *r, const struct event *e, struct actions 
 	struct session *s;
 
 	if (token_is_machine(e->token)) {
-		links_step(r, e, out);
+		if (asks_mine(r, e->token))
+			asks_answer(r, e, out);
+		else
+			links_step(r, e, out);
 		return;
 	}
 	s = session_find(r, e->token);
@@ -169,7 +299,7 @@ static void stream_event(struct relay *r, const struct event *e, struct actions 
 	case EVENT_SECURED: session_secured(r, s, e, out); break;
 	case EVENT_BYTES: session_bytes(r, s, e, out); break;
 	case EVENT_DRAINED: drained(r, s, e, out); break;
-	case EVENT_CLOSED: session_closed(r, s, e->now, e->closed.cause); break;
+	case EVENT_CLOSED: session_closed(r, s, e->now, e->closed.cause, out); break;
 	default: break;
 	}
 }
@@ -183,7 +313,9 @@ static void step(struct machine *m, const struct event *e, struct actions *out, 
 	case EVENT_ACCEPTED: session_accepted(r, e, out); break;
 	case EVENT_TIMER: timer(r, e->now, out); break;
 	case EVENT_COMMAND: command(r, e, out); break;
-	case EVENT_DATAGRAM: break; /* STUN is the next chapter */
+	case EVENT_DATAGRAM:
+		if (!r->leaving) stun_serve(&r->count.stun, e, out); /* STN-001: any UDP socket of START */
+		break;
 	default: stream_event(r, e, out); break;
 	}
 	ready_on(r, e->now, out);
@@ -196,6 +328,7 @@ static uint64_t deadline(const struct machine *m)
 	uint64_t at = timers_deadline(&r->timers), links = links_deadline(r);
 
 	if (r->ready_first != SLOT_NONE || (r->leaving && !r->stopped)) return 0; /* more of the last step */
+	if (r->bootstrap_at < at) at = r->bootstrap_at;
 	return links < at ? links : at;
 }
 
@@ -211,14 +344,17 @@ static void release(struct machine *m)
 			slotset_free(&s->gone_due);
 			slotset_free(&s->dirty);
 			frame_reader_free(&s->reader);
-			if (s->http != NULL) http_reader_free(s->http);
-			free(s->http);
+			http_free(r, s);
+			session_wait_free(s);
+			free(s->rate);
 		}
 		free(r->chunk[i]);
 	}
 	for (uint32_t i = 0; i < r->peers; i++) slotset_free(&r->peer[i].recipients);
 	for (uint32_t i = 0; i < r->links; i++) machine_free(mesh_machine(r->link[i].mesh));
 	slotset_free(&r->watchers);
+	slotset_free(&r->askers);
+	bootstrap_free(&r->bootstrap);
 	timers_free(&r->timers);
 	keymap_free(&r->keys);
 	actions_free(&r->up);
@@ -226,6 +362,11 @@ static void release(struct machine *m)
 	free(r->peer);
 	free(r->forwarder);
 	free(r->sockets);
+	free(r->ask);
+	free(r->home);
+	free(r->admit_url);
+	if (r->debug_key != NULL) key_wipe(r->debug_key, strlen(r->debug_key));
+	free(r->debug_key);
 	key_wipe(&r->config, sizeof r->config);
 	free(r);
 }
@@ -268,6 +409,8 @@ bool relay_session(const struct relay *r, uint64_t token, struct relay_session_v
 		.queued_other = outbox_queued(&s->out, OUTBOX_OTHER),
 		.unacked = s->out.unacked,
 		.left = s->out.left,
+		.held = s->wait == NULL || s->wait->hold == NULL ? 0 : s->wait->hold->n - s->wait->at,
+		.waits = s->wait != NULL,
 	};
 	return true;
 }
@@ -290,6 +433,8 @@ void relay_holds(const struct relay *r, const struct machine_holds *visit)
 			const struct session *s = &r->chunk[i][k];
 			uint32_t n;
 			const uint8_t *p = s->token == TOKEN_NONE ? NULL : frame_reader_partial(&s->reader, &n);
+			if (s->wait != NULL && s->wait->hold != NULL)
+				visit->partial(visit->ctx, s->token, s->wait->hold->bytes + s->wait->at, s->wait->hold->n - s->wait->at);
 			outbox_each(&s->out, visit->queued, visit->ctx);
 			if (p != NULL && n > 0) visit->partial(visit->ctx, s->token, p, n);
 		}
@@ -325,7 +470,8 @@ enum relay_route relay_route(const struct relay *r, const uint8_t key[KEY_SIZE])
 uint64_t relay_memory(const struct relay *r)
 {
 	uint64_t bytes = sizeof *r + (uint64_t)r->peers_cap * sizeof *r->peer + (uint64_t)(r->keys.mask + 1) * sizeof *r->keys.v +
-	                 (uint64_t)r->forwarders_cap * sizeof *r->forwarder + (uint64_t)r->timers.cap * sizeof *r->timers.v;
+	                 (uint64_t)r->forwarders_cap * sizeof *r->forwarder + (uint64_t)r->timers.cap * sizeof *r->timers.v +
+	                 (uint64_t)r->asks * sizeof *r->ask + bootstrap_memory(&r->bootstrap);
 
 	for (uint32_t i = 0; i < r->peers; i++) bytes += slotset_memory(&r->peer[i].recipients);
 	for (uint32_t i = 0; i < r->chunks; i++) {

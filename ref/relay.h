@@ -1,31 +1,55 @@
-/* The relay: who is here, who wants to hear of it, where a packet goes. A machine.
+/* The relay: who is here, who wants to hear of it, where a packet goes; and what it serves over HTTP beside that. A machine.
  *
- * SRV, DUP, PGR, MSH, HSK (server side), HTTP upgrade. One `session` a connection (session.h); the relay owns the table of keys,
- * the duplicates of each, the watchers, the forwarders, and its mesh links as children (mesh.h).
+ * SRV, DUP, PGR, MSH, HSK (server side), HTTP (server side), RAT, MET. One `session` a connection (session.h); the relay owns the table
+ * of keys, the duplicates of each, the watchers, the forwarders, and its mesh links as children (mesh.h). Endpoints: endpoint.h.
  *
- * Configuration (config.h), with defaults:
- *   key=privkey:HEX          required: the relay's identity (KEY-010)
- *   mesh-key=HEX             none: no connection gets mesh privilege
- *   mesh-with=LIST           none: comma-separated [http://|https://]IP:PORT of the other relays of the region (MSH-002, MSH-005)
+ * Configuration (config.h), with defaults; in brackets the flag of the original that does the same:
+ *   key=privkey:HEX          required: the relay's identity (KEY-010) [-c]
+ *   mesh-key=HEX             none: no connection gets mesh privilege [-mesh-psk-file]
+ *   mesh-with=LIST           none: comma-separated [http://|https://]HOST[:PORT][/DIALHOST] of the other relays of the region
+ *                            (MSH-002, MSH-005) [-mesh-with]
  *   mesh-retry=5s            MSH-013
  *   profile=ours|derper      ours: the quirks of the original are off, each named at its place in the code
  *   raw=off                  on: streams are DERP from byte 0, no HTTP (chapter 2.5, transport 1)
  *   queue-depth=32           SRV-010, SRV-011
  *   high-water=131072
- *   write-timeout=2s mesh-write-timeout=30s   SRV-019
- *   http-timeout=30s login-timeout=10s        HTTP-022, HSK-017
+ *   write-timeout=2s mesh-write-timeout=30s   SRV-019 [-tcp-write-timeout]
+ *   http-timeout=30s         TLS and first request together, each further request, and an answer that nobody takes (HTTP-022)
+ *   login-timeout=10s        HSK-017
  *   keepalive=60s keepalive-jitter=5s         SRV-022
  *   sessions-max=1000000     accepted connections above it are closed at once
+ *   derp=on                  off: /derp is 404, the rest is served (HTTP-041) [-derp]
+ *   home=                    what / shows: nothing: a page; blank; or a http(s) URL to redirect to (HTTP-038) [-home]
+ *   debug-allow=             up to 16 IP addresses, comma-separated, that may see /debug/ beside loopback and Tailscale's (HTTP-043)
+ *   debug-key=               none: or what GET /debug/...?debugkey= must say to be let in from anywhere
+ *   bootstrap-dns-names=     comma-separated names for /bootstrap-dns (HTTP-042) [-bootstrap-dns-names]
+ *   unpublished-bootstrap-dns-names=          NAME or NAME/PERCENT, comma-separated [-unpublished-bootstrap-dns-names]
+ *   verify-client-url=       none: everybody may come in; else whom that URL admits (RAT-014) [-verify-client-url]
+ *   verify-client-url-fail-open=on            off: nobody comes in while the URL does not answer (RAT-016) [-verify-client-url-fail-open]
+ *   verify-client-timeout=5s                  RAT-014
+ *   verify-client-questions=1024              open at once; more clients wait for one of them
+ *   rate-config=             none: or the JSON of a rate file on one line (RAT-001) [-rate-config]
+ *   accept-connection-limit=0                 new TLS connections a second; 0: any number (RAT-012) [-accept-connection-limit]
+ *   accept-connection-burst=                  at once; the limit's number if not given [-accept-connection-burst]
+ * Flags of the original that are the host's: -a -http-port -stun -stun-port -hostname -cert* -acme* -tcp-keepalive-time -tcp-user-timeout
+ * -secrets-*. Not here: -verify-clients, -socket (RAT-013), -ace (HTTP-045), -dev.
  *
- * Commands: COMMAND_CLOSE_PEER, COMMAND_LEAVE (closes everything, then DELIVER_STOPPED).
+ * UDP sockets of START serve STUN (STN-001).
+ *
+ * Commands: COMMAND_CLOSE_PEER, COMMAND_RATES (a file that is wrong keeps the limits in force; NOTE_RATES tells), COMMAND_LEAVE (closes
+ * everything, then DELIVER_STOPPED). With profile=derper DELIVER_STOPPED comes unasked when RAT-012 ends the original's process.
  * Notes: see enum note_kind; token of a note is that of the connection concerned. */
 #ifndef REF_RELAY_H
 #define REF_RELAY_H
 
 #include "key.h"
 #include "machine.h"
+#include "stun.h"
 
 struct relay;
+
+/* Slots of tokens that a relay uses at most: mesh links, bootstrap names, questions of admission. Fewer do for fewer of them. */
+enum { RELAY_QUESTIONS_MAX = 1024, RELAY_SLOTS = 64 * 8 + 32 + RELAY_QUESTIONS_MAX, RELAY_URL_MAX = 1000 };
 
 /* A relay that waits for START. env outlives it. */
 struct relay *relay_new(const struct machine_env *env);
@@ -33,10 +57,18 @@ static inline struct machine *relay_machine(struct relay *relay) { return (struc
 
 /* Is this a configuration a relay would start with? For hosts and tools, before START; a bad one at START is asserted. */
 bool relay_config_check(const char *text, size_t n, char error[200]);
+/* Is this a rate file (RAT-001)? For hosts that read one. */
+bool relay_rates_check(const char *json, size_t n, char error[200]);
 
 /* ---- counters, by the names of MET-002 ---- */
 
 enum packet_kind { PACKET_DISCO, PACKET_OTHER, PACKET_KINDS };
+
+/* How many observations were at most as large as each bound; the bounds are those of the original. */
+enum { RELAY_BOUNDS_MAX = 11 };
+struct relay_histogram {
+	uint64_t bucket[RELAY_BOUNDS_MAX], sum, count;
+};
 
 struct relay_counters {
 	/* gauges */
@@ -50,7 +82,15 @@ struct relay_counters {
 	uint64_t got_ping, sent_pong, home_moves_in, home_moves_out;
 	uint64_t multiforwarder_created, multiforwarder_deleted, packet_forwarder_delete_other_value;
 	uint64_t write_timeouts;
+	uint64_t rate_limit_per_client_waited, rate_limit_per_client_bytes_per_second, rate_limit_per_client_burst_bytes;
+	uint64_t unknown_frames;            /* SRV-032: never */
+	uint64_t average_queue_duration_ms; /* in millionths */
+	struct relay_histogram mesh_update_batch_size, mesh_update_loop_count;
+	/* MET-004 */
+	uint64_t tls_accepted, tls_rejected, websocket_accepts;
+	uint64_t tls_requests[2], tls_active[2]; /* TLS 1.2, 1.3: HTTP requests; connections that are DERP now */
 	uint64_t packets_dropped[DROP_REASONS][PACKET_KINDS], bytes_dropped[DROP_REASONS][PACKET_KINDS];
+	struct stun_counters stun; /* MET-004: outside of the set */
 };
 const struct relay_counters *relay_counters(const struct relay *relay);
 
@@ -63,6 +103,8 @@ struct relay_session_view {
 	bool mesh_peer, watcher, home, not_ideal, active;
 	uint32_t queued_disco, queued_other;
 	uint64_t unacked, left;
+	bool waits;    /* it is not read on: for tokens, for its admission, or until it takes its answers */
+	uint32_t held; /* bytes read of it and not looked at meanwhile */
 };
 /* False: no such connection. */
 bool relay_session(const struct relay *relay, uint64_t token, struct relay_session_view *out);

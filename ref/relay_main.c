@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAVE_NS = 2000000000, SLOTS = 64 * 8 };
+enum { LEAVE_NS = 2000000000 };
 
 static const char help[] =
 	"usage: derp-relay [-a [ADDRESS]:PORT] [-c FILE] [OPTIONS]\n"
@@ -24,7 +24,7 @@ static const char help[] =
 	"  -a, --address [ADDRESS]:PORT  where to listen; port 0 takes a free one, no address means all (default :3340)\n"
 	"  -c, --key FILE                the relay's private key as JSON, made if absent (default: a new key for this run)\n"
 	"      --mesh-psk-file FILE      64 hex digits that all relays of the region share\n"
-	"      --mesh-with LIST          the region's other relays: http://HOST:PORT,...\n"
+	"      --mesh-with LIST          the region's other relays: http://HOST:PORT[/DIALHOST],...\n"
 	"      --profile ours|derper     derper: with the quirks of the original (default ours)\n"
 	"      --tcp-keepalive-time T    of accepted connections (default 10m)\n"
 	"      --tcp-user-timeout T      of accepted connections (default 15s)\n"
@@ -198,6 +198,19 @@ static int read_keys(struct app *app)
 	return -1;
 }
 
+/* What will be dialled: behind the slash, if there is one. */
+static bool resolve_entry(struct app *app, char entry[128], char error[OS_ERROR_SIZE])
+{
+	const char *slash = strchr(entry + strlen("http://"), '/');
+	char dial[160];
+	struct address ip;
+
+	if (slash == NULL) return os_host_resolve_url(app->host, entry, error);
+	if (address_ip_parse(slash + 1, strlen(slash + 1), &ip)) return true;
+	snprintf(dial, sizeof dial, "http://%s", slash + 1);
+	return os_host_resolve_url(app->host, dial, error);
+}
+
 /* Names of the mesh are looked up now: nothing may block later. */
 static int resolve_mesh(struct app *app)
 {
@@ -211,7 +224,7 @@ static int resolve_mesh(struct app *app)
 			                    "option '--mesh-with': '%s' would be dialled with TLS (MSH-002), which this build lacks; "
 			                    "expected http://HOST:PORT",
 			                    entry);
-		if (!os_host_resolve_url(app->host, entry, error)) return cannot(app, error);
+		if (!resolve_entry(app, entry, error)) return cannot(app, error);
 		p += n;
 		p += *p == ',';
 	}
@@ -247,7 +260,7 @@ static int start(struct app *app)
 	end = resolve_mesh(app);
 	if (end >= 0) return end;
 	if (!os_host_listen(app->host, &app->address, &app->times, &bound, error)) return cannot(app, error);
-	os_host_start(app->host, app->config.text, app->config.n, SLOTS);
+	os_host_start(app->host, app->config.text, app->config.n, RELAY_SLOTS);
 	key_hex(relay_public_key(app->relay), hex);
 	printf("listening on %s, public key nodekey:%.*s\n", address_text(&bound, text), KEY_HEX, hex);
 	fflush(stdout);
@@ -260,7 +273,7 @@ static void serve(struct app *app)
 	const struct relay_counters *count = relay_counters(app->relay);
 	uint64_t until;
 
-	while (os_loop_signal(app->loop) == 0) os_loop_turn(app->loop, UINT64_MAX);
+	while (os_loop_signal(app->loop) == 0 && !app->stopped) os_loop_turn(app->loop, UINT64_MAX);
 	os_host_command(app->host, &leave); /* SRV-036 */
 	until = os_now() + LEAVE_NS;
 	while ((!app->stopped || os_host_connections(app->host) != 0) && os_now() < until) os_loop_turn(app->loop, until);

@@ -5,21 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One entry of mesh-with as a URL: HOST:PORT alone is https (MSH-002), http:// is ours. */
-bool mesh_list_next(struct config_text *list, char url[128])
+/* The length of http:// or https:// at the beginning, or 0. */
+static size_t scheme(const char *p, size_t n)
 {
-	const char *comma;
-	size_t n;
-	int written;
+	if (n > 7 && memcmp(p, "http://", 7) == 0) return 7;
+	return n > 8 && memcmp(p, "https://", 8) == 0 ? 8 : 0;
+}
+
+/* One entry of mesh-with (MSH-002): HOST[:PORT] of certificate and request, perhaps with what to dial behind a slash. Alone it is
+ * https; http:// is ours. */
+bool mesh_list_next(struct config_text *list, struct mesh_entry *out)
+{
+	const char *comma, *slash;
+	size_t n, head, host;
 
 	while (list->n > 0 && (*list->p == ',' || *list->p == ' ')) list->p++, list->n--;
 	if (list->n == 0) return false;
 	comma = memchr(list->p, ',', list->n);
 	n = comma == NULL ? list->n : (size_t)(comma - list->p);
-	written = snprintf(url, 128, "%s%.*s/derp",
-	                   n > 7 && (memcmp(list->p, "http://", 7) == 0 || memcmp(list->p, "https:/", 7) == 0) ? "" : "https://",
-	                   (int)(n < 100 ? n : 100), list->p);
-	if (written >= 128 || n > 100) url[0] = 0;
+	*out = (struct mesh_entry){ .url = "" };
+	head = scheme(list->p, n);
+	slash = memchr(list->p + head, '/', n - head);
+	host = slash == NULL ? n : (size_t)(slash - list->p);
+	if (n <= 100 && host + 1 != n) {
+		snprintf(out->url, sizeof out->url, "%s%.*s/derp", head == 0 ? "https://" : "", (int)host, list->p);
+		if (slash != NULL) snprintf(out->dial_host, sizeof out->dial_host, "%.*s", (int)(n - host - 1), slash + 1);
+	}
 	list->p += n, list->n -= n;
 	return true;
 }
@@ -52,7 +63,7 @@ static void forwarder_add(struct relay *r, uint64_t now, uint32_t link, const ui
 	uint32_t index = peer_of_key(r, key), f = r->forwarders_free, *place;
 	struct peer *peer = &r->peer[index];
 
-	if (*forwarder_place(r, peer, link) != SLOT_NONE) return; /* MSH-026 */
+	if (*forwarder_place(r, peer, link) != SLOT_NONE) return; /* MSH-026, TRP-009 */
 	if (f != SLOT_NONE) {
 		r->forwarders_free = r->forwarder[f].next;
 	} else {
@@ -122,9 +133,9 @@ static void heard(struct relay *r, uint64_t now, uint32_t link, const struct act
 
 	switch (d->what) {
 	case DELIVER_PEER_PRESENT: forwarder_add(r, now, link, d->key); break;     /* MSH-011 */
-	case DELIVER_PEER_GONE: forwarder_forget_key(r, now, link, d->key); break; /* whatever its reason */
+	case DELIVER_PEER_GONE: forwarder_forget_key(r, now, link, d->key); break; /* whatever its reason: TRP-022 */
 	case DELIVER_CONNECTED:
-	case DELIVER_DISCONNECTED: forwarder_forget_all(r, now, link); break; /* MSH-014 */
+	case DELIVER_DISCONNECTED: forwarder_forget_all(r, now, link); break; /* MSH-014, PGR-012 */
 	case DELIVER_DROPPED:                                                 /* ours counts what a link could not take (TRP-012; MSH-022) */
 		route_drop(r, now, x->token, d->key, d->key, x->span.p, x->span.n, (enum drop_reason)d->a);
 		break;
@@ -145,7 +156,7 @@ static void link_step(struct relay *r, uint32_t link, const struct event *e, str
 	note_state(r, e->now, link);
 }
 
-static void link_start(struct relay *r, uint32_t link, const struct event *e, struct actions *out)
+static void link_start(struct relay *r, uint32_t link, const char *dial_host, const struct event *e, struct actions *out)
 {
 	const struct event_start *start = e->start;
 	struct event_start child = *start;
@@ -154,9 +165,10 @@ static void link_start(struct relay *r, uint32_t link, const struct event *e, st
 
 	key_hex(r->config.key.b, key);
 	key_hex(r->config.mesh_key.b, mesh_key);
-	child.config_n = (size_t)snprintf(config, sizeof config, "key=%.*s\nmesh-key=%.*s\nurl=%s\nmesh-retry=%lluns\nraw=%s\nprofile=%s\n", KEY_HEX,
-	                                  key, KEY_HEX, mesh_key, r->link[link].url, (unsigned long long)r->config.mesh_retry,
-	                                  r->config.raw ? "on" : "off", relay_is_derper(r) ? "derper" : "ours");
+	child.config_n =
+		(size_t)snprintf(config, sizeof config, "key=%.*s\nmesh-key=%.*s\nurl=%s\ndial-host=%s\nmesh-retry=%lluns\nraw=%s\nprofile=%s\n",
+	                         KEY_HEX, key, KEY_HEX, mesh_key, r->link[link].url, dial_host, (unsigned long long)r->config.mesh_retry,
+	                         r->config.raw ? "on" : "off", relay_is_derper(r) ? "derper" : "ours");
 	assert(child.config_n < sizeof config);
 	child.config = config;
 	child.slot_first = r->slot_first + link * MESH_SLOTS;
@@ -167,18 +179,19 @@ static void link_start(struct relay *r, uint32_t link, const struct event *e, st
 	key_wipe(config, sizeof config);
 }
 
+/* MSH-005: our links; those of the others to us are connections like any. REG-002: there is no other way out of a relay. */
 void links_start(struct relay *r, const struct event *start, struct actions *out)
 {
 	struct config_text list = r->config.mesh_with;
-	char url[128];
+	struct mesh_entry entry;
 
-	while (mesh_list_next(&list, url)) {
+	while (mesh_list_next(&list, &entry)) {
 		struct relay_link *link = &r->link[r->links];
-		assert(r->links < RELAY_LINKS_MAX && url[0] != 0);
-		memcpy(link->url, url, sizeof url);
+		assert(r->links < RELAY_LINKS_MAX && entry.url[0] != 0);
+		memcpy(link->url, entry.url, sizeof entry.url);
 		link->mesh = mesh_new(&r->env);
 		link->state = MESH_DOWN;
-		link_start(r, r->links++, start, out);
+		link_start(r, r->links++, entry.dial_host, start, out);
 	}
 	assert(start->start->slot_count >= r->links * MESH_SLOTS);
 }

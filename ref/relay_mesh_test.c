@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-enum { A = 0x20, B = 0x40, C = 0x60, FIRST = 0x00, SECOND = 0xa0, THIRD = 0xc0, MESH = 0xe0 };
-static const uint8_t relay_keys[3] = { FIRST, SECOND, THIRD };
+enum { A = 0x20, B = 0x40, C = 0x60, FIRST = 0x00, SECOND = 0xa0, THIRD = 0xc0, FOURTH = 0x90, MESH = 0xe0 };
+static const uint8_t relay_keys[4] = { FIRST, SECOND, THIRD, FOURTH };
 
 #define MESH_KEY "raw=on\nmesh-key=e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\n"
 
@@ -36,7 +36,7 @@ static const struct relay *relay_of(struct pair *p, int r) { return p->host[r].r
 static const struct relay_counters *counters(struct pair *p, int r) { return relay_counters(relay_of(p, r)); }
 static int login(struct pair *p, int r, uint8_t key) { return wire_login(p, r, key, NULL); }
 
-/* So many relays, each meshed with every other; hosts are 0, 1, 2. The first dials come too early and are repeated (MSH-013). */
+/* So many relays, each meshed with every other; hosts are 0, 1, 2, 3. The first dials come too early and are repeated (MSH-013). */
 static void region(struct pair *p, int relays)
 {
 	for (int i = 0; i < relays; i++) {
@@ -198,7 +198,7 @@ STORY(local_before_remote)
 	gone_is(p, a, B, GONE_DISCONNECTED);
 }
 
-/* MSH-014, MSH-013, PGR-012: a cut link makes all its keys gone; 5 s later it is back and they are known again. */
+/* MSH-014, MSH-013, PGR-003, PGR-012: a cut link makes all its keys gone; 5 s later it is back and they are known again. */
 STORY(link_cut)
 {
 	int a, b;
@@ -245,7 +245,7 @@ STORY(forward_one_hop)
 	assert_int_equal(counters(p, 0)->packets_dropped[DROP_UNKNOWN_DEST_ON_FWD][PACKET_DISCO], 1);
 }
 
-/* MSH-011, MSH-012: a relay that meets itself stops that link for good, and it does not count. */
+/* MSH-011, MSH-012, TRP-018: a relay that meets itself stops that link for good, and it does not count. */
 STORY(link_to_self)
 {
 	pair_relay(p, FIRST, MESH_KEY "mesh-with=http://192.0.2.101:80\n");
@@ -255,6 +255,62 @@ STORY(link_to_self)
 	assert_int_equal(counters(p, 0)->current_connections, 0);
 	assert_int_equal(counters(p, 0)->accepts, 1);
 	assert_int_equal(counters(p, 0)->watchers, 0);
+}
+
+/* PGR-026: a watcher hears of the keys of this relay only, not of those that it knows through another. */
+STORY(watch_local_only)
+{
+	struct client_info info = { .version = 2, .mesh_key = pair_key(MESH) };
+	struct wire_frame f = { 0 };
+	struct key b = pair_public(B);
+	int w;
+
+	region(p, 2);
+	login(p, 1, B);
+	login(p, 0, A);
+	assert_int_equal(route_to(p, 0, B), ROUTE_FORWARD);
+	w = wire_login(p, 0, C, &info);
+	wire_send_frame(p, w, FRAME_WATCH_CONNS, NULL, 0);
+	for (int i = 0; i < 3; i++) { /* A, the other relay, itself */
+		assert_true(wire_frame(p, w, &f));
+		assert_int_equal(f.type, FRAME_PEER_PRESENT);
+		assert_memory_not_equal(f.p, b.b, KEY_SIZE);
+	}
+	silent(p, w);
+}
+
+/* REG-002: two relays that are not meshed, as those of two regions are: neither finds the other's clients. */
+STORY(no_way_between)
+{
+	int a;
+
+	pair_relay(p, FIRST, MESH_KEY);
+	pair_relay(p, SECOND, MESH_KEY);
+	a = login(p, 0, A);
+	login(p, 1, B);
+	send_disco(p, a, B);
+	gone_is(p, a, B, GONE_NOT_HERE);
+	assert_int_equal(counters(p, 0)->packets_forwarded_out, 0);
+	assert_int_equal(counters(p, 1)->accepts, 1);
+}
+
+/* MSH-002: what stands behind the slash is dialled, at the port of the name before it, which is what the request says. */
+STORY(link_dial_host)
+{
+	struct address at = pair_address(50, 8080);
+	static const char head[] = "GET /derp HTTP/1.1\r\nHost: derp2.test:8080\r\n";
+	const uint8_t *rest;
+	size_t n;
+	int s;
+
+	pair_listen(p, at, PAIR_WIRE, -1, TOKEN_NONE, false);
+	pair_relay(p, FIRST,
+	           "mesh-key=e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\nmesh-with=http://derp2.test:8080/192.0.2.50\n");
+	s = wire_accepted(p, at);
+	assert_true(s >= 0);
+	rest = wire_rest(p, s, &n);
+	assert_true(n >= sizeof head - 1);
+	assert_memory_equal(rest, head, sizeof head - 1);
 }
 
 /* HSK-015, SRV-031: with the wrong mesh key WatchConns ends the link; it is tried again every 5 s and never comes up. */
@@ -282,7 +338,7 @@ STORY(leave)
 
 /* ---- three ---- */
 
-/* MSH-025..MSH-027, MSH-031: of two links that know a key the first carries everything; when it forgets the key the other takes over. */
+/* MSH-025, MSH-027, MSH-031: of two links that know a key the first carries everything; when it forgets the key the other takes over. */
 STORY(two_forwarders)
 {
 	int a, b2, b3;
@@ -307,7 +363,20 @@ STORY(two_forwarders)
 	assert_int_equal(route_to(p, 0, B), ROUTE_NONE);
 }
 
-/* A region of three in which everybody talks to everybody; when one relay's links break, the other two go on. */
+/* TRP-020: while two links know a key it comes and goes on a third 300 times: the one that has known it for longest still carries it. */
+STORY(forwarders_for_long)
+{
+	int a, b2;
+
+	region(p, 4);
+	a = login(p, 0, A), b2 = login(p, 1, B);
+	login(p, 2, B);
+	for (int i = 0; i < 300; i++) wire_fin(p, login(p, 3, B));
+	send_to(p, a, B, "first");
+	packet_is(p, b2, A, "first");
+}
+
+/* REG-001: a region of three in which everybody talks to everybody, over one hop; when one relay's links break, the other two go on. */
 STORY(three_all_pairs)
 {
 	int s[3];
@@ -411,7 +480,33 @@ STORY(stale_forwarder)
 	assert_int_equal(route_to(p, 0, A), ROUTE_LOCAL);
 }
 
-/* TRP-012, MSH-024: towards a neighbour that reads nothing 32 packets wait, the oldest are dropped, the sender and others are not held up;
+/* REG-006: a client that has moved to the neighbour is dropped here until the neighbour has told of it; then its packets cross. */
+STORY(moved_client)
+{
+	int s = neighbour(p, ""), a = login(p, 0, A), b = login(p, 0, B);
+
+	wire_fin(p, b);
+	send_to(p, a, B, "lost");
+	send_disco(p, a, B);
+	gone_is(p, a, B, GONE_NOT_HERE);
+	assert_int_equal(forwards(p, s), 0);
+	present(p, s, B);
+	send_to(p, a, B, "crosses");
+	assert_int_equal(forwards(p, s), 1);
+	silent(p, a);
+}
+
+/* MSH-015: a link answers no Ping; it has said that it would not. */
+STORY(link_pinged)
+{
+	int s = neighbour(p, "");
+
+	wire_send_frame(p, s, FRAME_PING, "12345678", 8);
+	silent(p, s);
+	assert_int_equal(relay_mesh_links_up(relay_of(p, 0)), 1);
+}
+
+/* TRP-012, MSH-022, MSH-024: towards a neighbour that reads nothing 32 packets wait, the oldest are dropped, the sender and others are not held up;
  * after 5 s without progress the link is given up and its keys forgotten (MSH-023). */
 STORY(blocked_neighbour)
 {
@@ -436,11 +531,12 @@ STORY(blocked_neighbour)
 	assert_int_equal(relay_packets_queued(relay_of(p, 0)), 0);
 	assert_int_equal(counters(p, 0)->packets_dropped[DROP_GONE_DISCONNECTED][PACKET_OTHER], 32);
 	assert_int_equal(wire_end(p, s)->ended, PAIR_RESET);
+	silent(p, a); /* MSH-022: the sender hears nothing of it */
 	pair_advance(p, 5 * NS_S);
 	s = neighbour(p, "");
 	present(p, s, B);
 	send_to(p, a, B, "fresh");
-	assert_int_equal(forwards(p, s), 1);
+	assert_int_equal(forwards(p, s), 1); /* and nothing is tried again */
 }
 
 /* MSH-015, CLI-008: a neighbour that says nothing for 120 s is dead. */
@@ -484,11 +580,17 @@ STORY(many_keys)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forward_both_ways),   cmocka_unit_test(forward_largest), cmocka_unit_test(gone_over_there),
-		cmocka_unit_test(local_before_remote), cmocka_unit_test(link_cut),        cmocka_unit_test(forward_one_hop),
-		cmocka_unit_test(link_to_self),        cmocka_unit_test(link_refused),    cmocka_unit_test(leave),
-		cmocka_unit_test(two_forwarders),      cmocka_unit_test(three_all_pairs), cmocka_unit_test(stale_forwarder),
-		cmocka_unit_test(blocked_neighbour),   cmocka_unit_test(dead_neighbour),  cmocka_unit_test(many_keys),
+		cmocka_unit_test(forward_both_ways), cmocka_unit_test(forward_largest),
+		cmocka_unit_test(gone_over_there),   cmocka_unit_test(local_before_remote),
+		cmocka_unit_test(link_cut),          cmocka_unit_test(forward_one_hop),
+		cmocka_unit_test(link_to_self),      cmocka_unit_test(watch_local_only),
+		cmocka_unit_test(no_way_between),    cmocka_unit_test(link_dial_host),
+		cmocka_unit_test(link_refused),      cmocka_unit_test(leave),
+		cmocka_unit_test(two_forwarders),    cmocka_unit_test(forwarders_for_long),
+		cmocka_unit_test(three_all_pairs),   cmocka_unit_test(stale_forwarder),
+		cmocka_unit_test(moved_client),      cmocka_unit_test(link_pinged),
+		cmocka_unit_test(blocked_neighbour), cmocka_unit_test(dead_neighbour),
+		cmocka_unit_test(many_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,7 +115,7 @@ void peer_watch(struct relay *r, struct session *s, uint64_t now)
 {
 	if (memcmp(r->peer[s->peer].key, r->public_key.b, KEY_SIZE) == 0) return; /* MSH-008 */
 	for (uint32_t i = 0; i < r->peers; i++)
-		if (r->peer[i].sessions != 0) set_add(r, &s->dirty, i);
+		if (r->peer[i].sessions != 0) set_add(r, &s->dirty, i); /* PGR-026: local keys only */
 	if (!s->watcher) {
 		s->watcher = true;
 		slotset_add(&r->watchers, s->slot);
@@ -163,7 +163,7 @@ static void list_remove(struct relay *r, struct peer *peer, struct session *s)
 	peer->sessions--;
 }
 
-/* DUP-008, DUP-012. The original's history grows without bound (DUP-009); ours keeps the last place of each connection in it. */
+/* DUP-008, DUP-012, DUP-013. The original's history grows without bound (DUP-009, TRP-019); ours keeps the last place of each connection in it. */
 static void note_duplicate(struct relay *r, struct peer *peer, struct session *s)
 {
 	r->count.total_dup_client_conns++;
@@ -184,7 +184,7 @@ void peer_register(struct relay *r, struct session *s, uint64_t now, const uint8
 
 	count_clients(r, peer, -1);
 	if (peer->sessions != 0) note_duplicate(r, peer, s);
-	list_add(r, peer, s);
+	list_add(r, peer, s); /* DUP-001, HSK-029: those that are here stay; SRV-038: as many as come */
 	count_clients(r, peer, 1);
 	peer->active = s->slot; /* DUP-002 */
 	s->peer = index;
@@ -199,14 +199,14 @@ void peer_activity(struct relay *r, struct session *s)
 {
 	struct peer *peer = &r->peer[s->peer];
 
-	peer->active = s->slot; /* DUP-004 */
+	peer->active = s->slot; /* DUP-004. DUP-006: what is queued stays where it is; DUP-003: the others stay what they are */
 	s->history = ++r->history;
 }
 
 /* DUP-007: the active one if it is still there, else the most recent of the history. */
 static void choose_active(struct relay *r, struct peer *peer)
 {
-	struct session *best = session_at(r, peer->first);
+	struct session *best = session_at(r, peer->first); /* DUP-010: there is always one */
 
 	for (uint32_t slot = best->key_next; slot != SLOT_NONE; slot = session_at(r, slot)->key_next)
 		if (session_at(r, slot)->history > best->history) best = session_at(r, slot);
@@ -243,12 +243,12 @@ void peer_unregister(struct relay *r, struct session *s, uint64_t now, const cha
 	count_clients(r, peer, 1);
 	count_left(r, s, peer);
 	relay_note(r, &(struct note){ .kind = NOTE_LEAVE, .now = now, .token = s->token, .key = peer->key, .a = peer->sessions, .text = why });
-	if (peer->sessions != 0) {
+	if (peer->sessions != 0) { /* DUP-015, PGR-011: nobody else hears of it */
 		if (peer->active == s->slot || peer->sessions == 1) choose_active(r, peer);
 		return;
 	}
 	peer->active = SLOT_NONE;
 	tell_watchers(r, index);                                           /* PGR-023 */
-	if (peer->forwarder == SLOT_NONE) peer_gone_from_region(r, index); /* PGR-004 a, MSH-029 */
+	if (peer->forwarder == SLOT_NONE) peer_gone_from_region(r, index); /* PGR-004 a, MSH-029; PGR-025: a second word to some */
 	peer_settle(r, index);
 }

@@ -13,6 +13,7 @@ struct parcel {
 	const uint8_t *p;
 	uint32_t n;
 	struct packet *owner; /* counted packet that holds p, or NULL: event bytes */
+	bool crowded;         /* the owner holds more than this packet: who keeps it copies */
 	enum packet_kind kind;
 };
 
@@ -37,6 +38,7 @@ static void count_sent(struct relay *r, struct session *to, uint32_t head_n, uin
 	out->work[WORK_BYTES_OUT] += n;
 }
 
+/* SRV-004: the bytes as they came. */
 static void write_parcel(struct relay *r, struct session *to, const struct parcel *x, struct actions *out)
 {
 	bool nameless = key_is_zero(x->src); /* the original's old form of the frame (FRM-019); ours lets no such packet in */
@@ -56,17 +58,20 @@ static void write_parcel(struct relay *r, struct session *to, const struct parce
 
 static void queue_parcel(struct relay *r, struct session *to, uint64_t now, const struct parcel *x)
 {
-	struct packet *packet = x->owner != NULL ? packet_hold(x->owner) : packet_copy(x->p, x->n);
-	struct outbox_entry entry = { .packet = packet, .p = x->owner != NULL ? x->p : packet->bytes, .n = x->n, .queued_at = now }, dropped;
+	bool whole = x->owner != NULL && !x->crowded;
+	struct packet *packet = whole ? packet_hold(x->owner) : packet_copy(x->p, x->n);
+	struct outbox_entry entry = { .packet = packet, .p = whole ? x->p : packet->bytes, .n = x->n, .queued_at = now }, dropped;
 
 	memcpy(entry.src, x->src, KEY_SIZE);
 	memcpy(entry.dst, x->dst, KEY_SIZE);
 	if (!outbox_push(&to->out, session_limits(r, to), x->kind == PACKET_DISCO ? OUTBOX_DISCO : OUTBOX_OTHER, &entry, &dropped)) return;
+	metrics_queue_time(r, dropped.queued_at, now);
 	relay_note(r, &(struct note){ .kind = NOTE_QUEUE_FULL, .now = now, .token = to->token, .key2 = dropped.dst });
-	route_drop(r, now, to->token, dropped.src, dropped.dst, dropped.p, dropped.n, DROP_QUEUE_HEAD); /* SRV-012 */
+	route_drop(r, now, to->token, dropped.src, dropped.dst, dropped.p, dropped.n, DROP_QUEUE_HEAD); /* SRV-012, SRV-013 */
 	packet_drop(dropped.packet);
 }
 
+/* SRV-017: never waits for the receiver. */
 static void deliver(struct relay *r, struct session *to, uint64_t now, const struct parcel *x, struct actions *out)
 {
 	enum outbox_kind queue = x->kind == PACKET_DISCO ? OUTBOX_DISCO : OUTBOX_OTHER;
@@ -78,13 +83,15 @@ static void deliver(struct relay *r, struct session *to, uint64_t now, const str
 		if (!slotset_has(&to->seen, source)) peer_track(r, to, source);
 		peer_settle(r, source);
 	}
-	if (direct)
-		write_parcel(r, to, x, out);
-	else
+	if (!direct) {
 		queue_parcel(r, to, now, x);
+		return;
+	}
+	write_parcel(r, to, x, out);
+	metrics_queue_time(r, now, now);
 }
 
-static bool pump_packet(struct relay *r, struct session *s, enum outbox_kind queue, struct actions *out)
+static bool pump_packet(struct relay *r, struct session *s, uint64_t now, enum outbox_kind queue, struct actions *out)
 {
 	struct outbox_entry e;
 	struct parcel x;
@@ -98,6 +105,7 @@ static bool pump_packet(struct relay *r, struct session *s, enum outbox_kind que
 		peer_settle(r, source);
 	}
 	write_parcel(r, s, &x, out);
+	metrics_queue_time(r, e.queued_at, now);
 	packet_drop(e.packet);
 	return true;
 }
@@ -126,6 +134,7 @@ static void send_update(struct relay *r, struct session *s, uint32_t index, stru
 	const struct peer *peer = &r->peer[index];
 	const struct session *active;
 
+	r->updates++;
 	if (peer->active == SLOT_NONE) {
 		send_gone(r, s, peer->key, GONE_DISCONNECTED, out); /* PGR-023 */
 		return;
@@ -153,15 +162,16 @@ static bool pump_set(struct relay *r, struct session *s, struct slotset *set, bo
 	return true;
 }
 
-/* One frame of what is due. The original's writer picks at random (SRV-014, TRP-002); ours has a fixed order. */
-static bool pump_one(struct relay *r, struct session *s, struct actions *out)
+/* One frame of what is due. The original's writer picks at random (SRV-014, TRP-002); ours has a fixed order, so that PeerGone may
+ * overtake packets of that peer (PGR-010). */
+static bool pump_one(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	if (s->pong_due) {
 		send_pong(r, s, out);
 		return true;
 	}
-	return pump_set(r, s, &s->dirty, true, out) || pump_set(r, s, &s->gone_due, false, out) || pump_packet(r, s, OUTBOX_DISCO, out) ||
-	       pump_packet(r, s, OUTBOX_OTHER, out);
+	return pump_set(r, s, &s->dirty, true, out) || pump_set(r, s, &s->gone_due, false, out) || pump_packet(r, s, now, OUTBOX_DISCO, out) ||
+	       pump_packet(r, s, now, OUTBOX_OTHER, out);
 }
 
 void route_ready(struct relay *r, struct session *s)
@@ -176,25 +186,34 @@ void route_ready(struct relay *r, struct session *s)
 	r->ready_last = s->slot;
 }
 
-void route_pump(struct relay *r, struct session *s, uint64_t now, struct actions *out)
+static void pump(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
-	if (s->phase != SESSION_STEADY) return;
-	if (s->doomed) {
-		session_close(r, s, now, s->doom, false, out);
-		return;
-	}
 	while (outbox_open(&s->out, session_limits(r, s))) {
 		if (!actions_room(out)) {
 			route_ready(r, s);
 			return;
 		}
-		if (!pump_one(r, s, out)) return;
+		if (!pump_one(r, s, now, out)) return;
 	}
+}
+
+void route_pump(struct relay *r, struct session *s, uint64_t now, struct actions *out)
+{
+	uint64_t updates = r->updates;
+
+	if (s->phase == SESSION_HTTP) http_pump(r, s, now, out);
+	if (s->phase != SESSION_STEADY) return;
+	if (s->doomed) {
+		session_close(r, s, now, s->doom, false, out);
+		return;
+	}
+	pump(r, s, now, out);
+	if (r->updates != updates) metrics_mesh_update(r, r->updates - updates);
 }
 
 /* ---- reading ---- */
 
-/* PGR-013, PGR-014: a bucket of 3, one a second, over all destinations. */
+/* PGR-013, PGR-014, TRP-008: a bucket of 3, one a second, over all destinations. */
 static void not_here(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, struct actions *out)
 {
 	uint64_t full_at = s->not_here_at > now ? s->not_here_at : now;
@@ -210,10 +229,10 @@ static void not_here(struct relay *r, struct session *s, uint64_t now, const uin
 static void undeliverable(struct relay *r, struct session *s, uint64_t now, const struct parcel *x, enum drop_reason reason, struct actions *out)
 {
 	route_drop(r, now, s->token, x->src, x->dst, x->p, x->n, reason);
-	if (x->kind == PACKET_DISCO) not_here(r, s, now, x->dst, out); /* SRV-007, MSH-019 */
+	if (x->kind == PACKET_DISCO) not_here(r, s, now, x->dst, out); /* SRV-007, MSH-019; PGR-015: to whoever sent or forwarded it */
 }
 
-static struct parcel parcel_of(const struct frame *f, const uint8_t *src, uint32_t src_peer, uint32_t keys)
+static struct parcel parcel_of(const struct relay *r, const struct frame *f, const uint8_t *src, uint32_t src_peer, uint32_t keys)
 {
 	const uint8_t *p = f->payload + keys * FRAME_KEY;
 	uint32_t n = f->n - keys * FRAME_KEY;
@@ -223,13 +242,14 @@ static struct parcel parcel_of(const struct frame *f, const uint8_t *src, uint32
 		                .src_peer = src_peer,
 		                .p = p,
 		                .n = n,
-		                .owner = f->owner,
+		                .owner = f->owner != NULL ? f->owner : r->feed,
+		                .crowded = f->owner == NULL,
 		                .kind = frame_looks_like_disco(p, n) ? PACKET_DISCO : PACKET_OTHER };
 }
 
 static void on_send(struct relay *r, struct session *s, uint64_t now, const struct frame *f, struct actions *out)
 {
-	struct parcel x = parcel_of(f, r->peer[s->peer].key, s->peer, 1); /* SRV-003 */
+	struct parcel x = parcel_of(r, f, r->peer[s->peer].key, s->peer, 1); /* SRV-003 */
 	uint32_t index;
 	struct peer *peer;
 
@@ -241,18 +261,18 @@ static void on_send(struct relay *r, struct session *s, uint64_t now, const stru
 		undeliverable(r, s, now, &x, DROP_UNKNOWN_DEST, out);
 		return;
 	}
-	peer = &r->peer[index]; /* SRV-005: local first, then mesh */
+	peer = &r->peer[index]; /* SRV-005: local first, then mesh. SRV-006: the sender's own key is a key like others */
 	if (peer->active != SLOT_NONE)
 		deliver(r, session_at(r, peer->active), now, &x, out);
 	else if (peer->forwarder != SLOT_NONE)
-		links_forward(r, now, index, x.src, x.p, x.n, x.owner, out); /* MSH-018 */
+		links_forward(r, now, index, x.src, x.p, x.n, x.owner, out); /* MSH-018, REG-001, REG-006 */
 	else
 		undeliverable(r, s, now, &x, DROP_UNKNOWN_DEST, out);
 }
 
 static void on_forward(struct relay *r, struct session *s, uint64_t now, const struct frame *f, struct actions *out)
 {
-	struct parcel x = parcel_of(f, f->payload, SLOT_NONE, 2); /* MSH-020 */
+	struct parcel x = parcel_of(r, f, f->payload, SLOT_NONE, 2); /* MSH-020 */
 	uint32_t index = keymap_find(&r->keys, x.dst);
 
 	r->count.packets_forwarded_in++;                 /* MSH-021 */
@@ -287,7 +307,7 @@ static void on_ping(struct relay *r, struct session *s, const struct frame *f, s
 	if (outbox_open(&s->out, session_limits(r, s))) send_pong(r, s, out);
 }
 
-/* MSH-033: all connections of the key, soon. */
+/* MSH-033, TRP-023: the connections that the key has now, soon; MSH-034: a new one is welcome. */
 static void on_close_peer(struct relay *r, const uint8_t *key)
 {
 	uint32_t index = keymap_find(&r->keys, key);
@@ -310,7 +330,7 @@ static void dispatch(struct relay *r, struct session *s, uint64_t now, const str
 	}
 }
 
-/* What a header alone decides. NULL: go on; else why the connection ends. */
+/* NULL: go on; else why the connection ends. */
 static const char *judge_header(struct relay *r, struct session *s, const struct frame *f)
 {
 	const struct frame_info *info;
@@ -323,17 +343,33 @@ static const char *judge_header(struct relay *r, struct session *s, const struct
 	return info != NULL && info->mesh && !s->mesh_peer ? "privileged frame without mesh key" : NULL; /* SRV-031 */
 }
 
+/* What a header alone decides; it has been paid for (RAT-002). */
+static void on_header(struct relay *r, struct session *s, uint64_t now, const struct frame *f, struct actions *out)
+{
+	const char *why = judge_header(r, s, f);
+
+	if (why != NULL) session_close(r, s, now, why, false, out);
+}
+
+/* SRV-001: one frame after the other, each done with before the next header. */
 void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	struct frame f;
-	const char *why;
 
-	while (s->phase == SESSION_STEADY) {
+	if (s->header_due) { /* it waited for its tokens */
+		s->header_due = false;
+		frame_reader_header(&s->reader, &f);
+		on_header(r, s, now, &f, out);
+	}
+	while (s->phase == SESSION_STEADY && (*n > 0 || !frame_reader_idle(&s->reader))) {
 		switch (frame_read(&s->reader, p, n, &f)) {
 		case FRAME_MORE: return;
 		case FRAME_HEADER_READ:
-			why = judge_header(r, s, &f);
-			if (why != NULL) session_close(r, s, now, why, false, out);
+			if (session_rate_wait(r, s, now, f.n, out)) {
+				s->header_due = true;
+				return;
+			}
+			on_header(r, s, now, &f, out);
 			break;
 		case FRAME_READY:
 			out->work[WORK_FRAMES_IN]++;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum rng_purpose { RNG_KEY, RNG_NONCE, RNG_MASK, RNG_JITTER, RNG_HASH, RNG_PING, RNG_PURPOSES };
+enum rng_purpose { RNG_KEY, RNG_NONCE, RNG_MASK, RNG_JITTER, RNG_HASH, RNG_PING, RNG_SHUFFLE, RNG_STUN, RNG_HOME, RNG_PURPOSES };
 
 struct rng {
 	uint8_t seed[32];

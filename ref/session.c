@@ -55,6 +55,8 @@ void session_timer_arm(struct relay *r, struct session *s)
 	uint64_t at = s->phase_deadline, write = outbox_deadline(&s->out, session_limits(r, s));
 
 	if (s->phase == SESSION_STEADY && s->keepalive_at < at) at = s->keepalive_at;
+	if (s->wait != NULL && s->wait->until < at) at = s->wait->until;
+	if (s->http != NULL && http_deadline(s) < at) at = http_deadline(s);
 	if (write < at) at = write;
 	if (at == TIME_NEVER || (timer_is_set(&s->timer) && timer_at(&r->timers, &s->timer) <= at)) return;
 	timer_set(&r->timers, &s->timer, at);
@@ -77,6 +79,8 @@ static void enter_login(struct relay *r, struct session *s, uint64_t now, const 
 	memcpy(p + head_n, frame, n);
 	outbox_sent(&s->out, head_n + n);
 	out->work[WORK_FRAMES_OUT]++;
+	r->count.accepts++;
+	if (s->tls != 0) r->count.tls_active[s->tls == 3]++;
 	s->phase = SESSION_LOGIN;
 	s->phase_deadline = now + r->config.login_timeout;
 	frame_reader_init(&s->reader, FRAME_ROLE_SERVER_LOGIN);
@@ -101,14 +105,30 @@ static const struct socket_info *listener_of(const struct relay *r, uint64_t tok
 	return NULL;
 }
 
+/* RAT-012. Ours closes the one and goes on; with the original's first rejection its process ends (TRP-024). */
+static bool accept_allowed(struct relay *r, struct session *s, uint64_t now, struct actions *out)
+{
+	if (limit_allow(&r->config.accepts, &r->accept_bucket, now)) {
+		r->count.tls_accepted++;
+		return true;
+	}
+	r->count.tls_rejected++;
+	session_close(r, s, now, "too many connections a second", true, out);
+	if (relay_is_derper(r)) {
+		r->leaving = true;
+		links_leave(r, now, out);
+	}
+	return false;
+}
+
 void session_accepted(struct relay *r, const struct event *e, struct actions *out)
 {
 	const struct socket_info *listener = listener_of(r, e->accepted->listener);
 	struct session *s = slot_make(r, e->token);
 	struct action *tls;
 
-	r->count.accepts++;
 	s->remote = e->accepted->remote;
+	s->helper = listener->helper;
 	s->phase = SESSION_TLS;
 	s->phase_deadline = e->now + r->config.http_timeout; /* HTTP-022: TLS and request together */
 	relay_note(r, &(struct note){ .kind = NOTE_ACCEPTED, .now = e->now, .token = e->token });
@@ -116,6 +136,8 @@ void session_accepted(struct relay *r, const struct event *e, struct actions *ou
 		session_close(r, s, e->now, "too many connections", true, out);
 		return;
 	}
+	if (listener->tls && !accept_allowed(r, s, e->now, out)) return;
+	if (r->admit_url != NULL) actions_read(out, e->token, RELAY_READ_LOGIN); /* what waits behind a question is never more */
 	if (!listener->tls) {
 		enter_http(r, s, e->now, out);
 		return;
@@ -127,64 +149,37 @@ void session_accepted(struct relay *r, const struct event *e, struct actions *ou
 
 void session_secured(struct relay *r, struct session *s, const struct event *e, struct actions *out)
 {
-	if (s->phase == SESSION_TLS) enter_http(r, s, e->now, out);
+	if (s->phase != SESSION_TLS) return;
+	s->tls = e->secured->version >= 0x0304 ? 3 : 2;
+	enter_http(r, s, e->now, out);
 }
 
 /* ---- HTTP ---- */
 
-static void http_refuse(struct relay *r, struct session *s, uint64_t now, uint32_t status, bool keep_alive, struct actions *out)
+uint32_t session_upgrade(struct relay *r, struct session *s, uint64_t now, const struct http_head *head, struct actions *out)
 {
 	char text[HTTP_OUT_MAX];
-	const char *body = status == 426   ? "DERP requires connection upgrade\n"
-	                   : status == 404 ? "Nothing here. DERP is at /derp.\n"
-	                   : status == 501 ? "DERP over WebSocket is not served by this build.\n"
-	                                   : "This is not a request that a DERP relay understands.\n";
-
-	send_bytes(s, text, http_answer(text, status, NULL, body, keep_alive), out);
-	if (!keep_alive) session_close(r, s, now, "http refused", false, out);
-}
-
-/* Returns false when the session waits for more or is over; true when bytes behind the head belong to DERP. */
-static bool http_head(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
-{
-	char text[HTTP_OUT_MAX];
-	struct http_reader first;
-	struct http_head head;
 	struct http_request request;
-	enum http_result result;
-	uint32_t status;
+	uint32_t status = http_request_judge(head, &request);
 
-	http_reader_init(&first, false);
-	if (s->http != NULL) first = *s->http;
-	result = http_read(&first, p, n, &head);
-	if (result == HTTP_MORE) {
-		if (s->http == NULL) s->http = mem_alloc(sizeof *s->http);
-		*s->http = first;
-		return false;
-	}
-	free(s->http); /* what it held is in `first` now, also should the session end here */
-	s->http = NULL;
-	status = result == HTTP_READY ? http_request_judge(&head, &request) : result == HTTP_TOO_LONG ? 431 : 400;
-	if (status == 0) {
-		s->not_ideal = request.ideal_node;
-		if (request.upgrade == HTTP_UPGRADE_DERP_FAST) /* HTTP-008 */
-			enter_login(r, s, now, NULL, 0, out);
-		else
-			enter_login(r, s, now, text, http_upgrade_response(text, r->public_key.b), out);
-	} else {
-		http_refuse(r, s, now, status, result == HTTP_READY && request.keep_alive, out);
-	}
-	http_reader_free(&first);
-	return s->phase != SESSION_CLOSING;
+	if (status != 0) return status;
+	s->not_ideal = request.ideal_node;
+	if (request.upgrade == HTTP_UPGRADE_DERP_FAST) /* HTTP-008 */
+		enter_login(r, s, now, NULL, 0, out);
+	else
+		enter_login(r, s, now, text, http_upgrade_response(text, r->public_key.b), out);
+	return 0;
 }
 
 /* ---- login ---- */
 
+/* FRM-015, HSK-028: the end is the answer, there is no other. */
 static void login_failed(struct relay *r, struct session *s, uint64_t now, const char *why, struct actions *out)
 {
 	session_close(r, s, now, why, false, out);
 }
 
+/* HSK-021; HSK-028: this is all the acknowledgement there is. */
 static void send_server_info(struct relay *r, struct session *s, const struct key *shared, struct actions *out)
 {
 	static const struct server_info info = { .version = FRAME_PROTOCOL_VERSION }; /* HSK-025 */
@@ -196,19 +191,21 @@ static void send_server_info(struct relay *r, struct session *s, const struct ke
 	out->work[WORK_FRAMES_OUT]++;
 }
 
-/* HSK-020: deadlines cleared, registered, then ServerInfo. */
-static void login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info, const struct key *shared,
-                       struct actions *out)
+/* HSK-020, HSK-022: deadlines cleared, registered, then ServerInfo, and only then anything else. */
+void session_login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info,
+                        const struct key *shared, struct actions *out)
 {
-	s->prober = info->is_prober;
-	s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info->mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012 */
+	frame_reader_free(&s->reader); /* the gathered ClientInfo is done with */
+	frame_reader_role(&s->reader, FRAME_ROLE_SERVER);
+	s->prober = info->is_prober; /* HSK-013. The rest of info changes nothing: HSK-011, HSK-012 */
 	s->phase = SESSION_STEADY;
-	s->phase_deadline = TIME_NEVER;
+	s->phase_deadline = TIME_NEVER; /* SRV-024: silence has no limit from here on */
 	s->connected_at = now;
 	s->keepalive_period = r->config.keepalive;
-	if (r->config.keepalive_jitter != 0) s->keepalive_period += rng_range(&r->rng, RNG_JITTER, 0, r->config.keepalive_jitter); /* SRV-022 */
+	if (r->config.keepalive_jitter != 0)
+		s->keepalive_period += rng_range(&r->rng, RNG_JITTER, 0, r->config.keepalive_jitter); /* SRV-022, TRP-003 */
 	s->keepalive_at = now + s->keepalive_period;
-	peer_register(r, s, now, key);
+	peer_register(r, s, now, key); /* TRP-015: watchers hear of it although ServerInfo may never arrive */
 	send_server_info(r, s, shared, out);
 	out->work[WORK_LOGINS]++;
 	r->count.logins++;
@@ -225,19 +222,26 @@ static void login_client_info(struct relay *r, struct session *s, uint64_t now, 
 
 	out->work[WORK_BOXES]++;
 	out->work[WORK_SHARED]++;
-	if (key_is_zero(key) || !key_cache_shared(r->env.keys, &r->config.key, &r->public_key, key, &shared)) { /* KEY-006, KEY-007 */
+	if (key_is_zero(key) || !key_cache_shared(r->env.keys, &r->config.key, &r->public_key, key, &shared)) { /* KEY-006, KEY-007, TRP-017 */
 		login_failed(r, s, now, "key of low order", out);
 		return;
 	}
-	if (login_client_info_open(frame->payload, frame->n, &shared, &info)) /* HSK-008, HSK-009 */
-		login_done(r, s, now, key, &info, &shared, out);
-	else
+	if (!login_client_info_open(frame->payload, frame->n, &shared, &info)) { /* HSK-008, HSK-009 */
 		login_failed(r, s, now, "ClientInfo does not open or parse", out);
+	} else {
+		uint8_t copy[KEY_SIZE]; /* the frame goes before the client is in */
+		memcpy(copy, key, sizeof copy);
+		s->mesh_peer = !key_is_zero(r->config.mesh_key.b) && key_equal(info.mesh_key.b, r->config.mesh_key.b); /* HSK-015, KEY-012, MSH-001 */
+		if (admission_is_due(r, s))                                                                            /* HSK-019 */
+			admission_begin(r, s, now, copy, &info, &shared, out);
+		else
+			session_login_done(r, s, now, copy, &info, &shared, out);
+	}
 	key_wipe(&shared, sizeof shared);
 }
 
-/* Returns true when the login is done and bytes may be left. */
-static bool login_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
+/* When the login is done and bytes are left, they are read at once (HSK-018). */
+static void login_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	struct frame frame;
 	enum frame_result result = frame_read(&s->reader, p, n, &frame);
@@ -245,17 +249,20 @@ static bool login_bytes(struct relay *r, struct session *s, uint64_t now, const 
 	if (result == FRAME_HEADER_READ) {
 		if (frame.verdict == FRAME_BAD) { /* HSK-006, HSK-007 */
 			login_failed(r, s, now, "first frame is no ClientInfo of legal length", out);
-			return false;
+			return;
 		}
 		result = frame_read(&s->reader, p, n, &frame);
 	}
-	if (result == FRAME_MORE) return false;
+	if (result == FRAME_MORE) return;
 	out->work[WORK_FRAMES_IN]++;
 	login_client_info(r, s, now, &frame, out);
-	if (s->phase != SESSION_STEADY) return false;
-	frame_reader_free(&s->reader); /* the gathered ClientInfo is done with */
-	frame_reader_role(&s->reader, FRAME_ROLE_SERVER);
-	return true;
+}
+
+void session_feed(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
+{
+	while (*n > 0 && s->phase == SESSION_HTTP && s->wait == NULL && http_bytes(r, s, now, p, n, out)) continue;
+	if (*n > 0 && s->phase == SESSION_LOGIN && s->wait == NULL) login_bytes(r, s, now, p, n, out);
+	if (s->phase == SESSION_STEADY && s->wait == NULL) route_bytes(r, s, now, p, n, out);
 }
 
 void session_bytes(struct relay *r, struct session *s, const struct event *e, struct actions *out)
@@ -263,11 +270,14 @@ void session_bytes(struct relay *r, struct session *s, const struct event *e, st
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
+	assert(s->wait == NULL); /* its READ is 0 */
 	out->work[WORK_BYTES_IN] += n;
-	while (n > 0 && s->phase == SESSION_HTTP && http_head(r, s, e->now, &p, &n, out)) continue;
-	if (n > 0 && s->phase == SESSION_LOGIN) login_bytes(r, s, e->now, &p, &n, out);
-	if (n > 0 && s->phase == SESSION_STEADY) route_bytes(r, s, e->now, &p, &n, out);
-	if (s->phase == SESSION_CLOSING) session_cut(r, e->now, e->token, p, n); /* SESSION_TLS: no bytes before SECURED */
+	s->received += n;
+	session_feed(r, s, e->now, &p, &n, out);
+	if (s->phase == SESSION_CLOSING)
+		session_cut(r, e->now, e->token, p, n); /* SESSION_TLS: no bytes before SECURED */
+	else if (s->wait != NULL)
+		session_keep(s, NULL, p, n);
 }
 
 /* ---- ends ---- */
@@ -279,7 +289,7 @@ void session_cut(const struct relay *r, uint64_t now, uint64_t token, const uint
 }
 
 /* Queued packets are counted as gone; memory goes back (SRV-016; ours counts all of them, TRP-014). */
-static void release(struct relay *r, struct session *s, uint64_t now)
+static void release(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	struct outbox_entry entry;
 	const uint8_t *partial;
@@ -290,21 +300,28 @@ static void release(struct relay *r, struct session *s, uint64_t now)
 			route_drop(r, now, s->token, entry.src, entry.dst, entry.p, entry.n, DROP_GONE_DISCONNECTED);
 			packet_drop(entry.packet);
 		}
-	if (s->http != NULL) http_reader_free(s->http);
-	free(s->http);
-	s->http = NULL;
+	http_free(r, s);
 	partial = frame_reader_partial(&s->reader, &n);
 	session_cut(r, now, s->token, partial, n);
 	frame_reader_free(&s->reader);
+	if (s->wait != NULL) {
+		admission_cancel(r, s, out);
+		if (s->wait->hold != NULL) session_cut(r, now, s->token, s->wait->hold->bytes + s->wait->at, s->wait->hold->n - s->wait->at);
+		session_wait_free(s);
+	}
+	free(s->rate);
+	s->rate = NULL;
 	timer_cancel(&r->timers, &s->timer);
 }
 
-static void leave(struct relay *r, struct session *s, uint64_t now, const char *why)
+/* SRV-035: the queues first, then the table and whoever must hear; TRP-013: ours waits for no writer, also where bytes are stuck. */
+static void leave(struct relay *r, struct session *s, uint64_t now, const char *why, struct actions *out)
 {
 	bool was_in = s->phase == SESSION_STEADY;
 
 	if (s->phase == SESSION_CLOSING) return;
-	release(r, s, now);
+	if (s->tls != 0 && (was_in || s->phase == SESSION_LOGIN)) r->count.tls_active[s->tls == 3]--;
+	release(r, s, now, out);
 	s->phase = SESSION_CLOSING;
 	if (was_in) {
 		peer_unregister(r, s, now, why);
@@ -316,16 +333,19 @@ static void leave(struct relay *r, struct session *s, uint64_t now, const char *
 
 void session_close(struct relay *r, struct session *s, uint64_t now, const char *why, bool abort, struct actions *out)
 {
+	bool waited = s->wait != NULL;
+
 	if (s->phase == SESSION_CLOSING && !abort) return;
-	leave(r, s, now, why);
+	leave(r, s, now, why, out);
+	if (waited && !abort) actions_read(out, s->token, r->turn_max); /* its end is to be seen */
 	actions_close(out, s->token, abort);
 	s->phase_deadline = abort ? TIME_NEVER : now + LINGER_NS;
 	session_timer_arm(r, s);
 }
 
-void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause)
+void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause, struct actions *out)
 {
-	leave(r, s, now, close_cause_name(cause));
+	leave(r, s, now, close_cause_name(cause), out);
 	timer_cancel(&r->timers, &s->timer);
 	assert(s->seen.n == 0 && s->gone_due.n == 0 && s->dirty.n == 0);
 	s->token = TOKEN_NONE; /* a slot still on the ready list is skipped there */
@@ -347,16 +367,24 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 		if (now >= s->phase_deadline) session_close(r, s, now, "linger", true, out);
 		return;
 	}
-	if (now >= s->phase_deadline) { /* HSK-017, HTTP-022 */
-		login_failed(r, s, now, s->phase == SESSION_LOGIN ? "login timeout" : "http timeout", out);
-		return;
-	}
-	if (now >= outbox_deadline(&s->out, session_limits(r, s))) { /* SRV-020 */
-		r->count.write_timeouts++;
+	if (now >= outbox_deadline(&s->out, session_limits(r, s))) { /* SRV-020, HTTP-022 */
+		r->count.write_timeouts += s->phase >= SESSION_LOGIN;
 		relay_note(r, &(struct note){ .kind = NOTE_WRITE_TIMEOUT, .now = now, .token = s->token });
 		session_close(r, s, now, "write timeout", true, out);
 		return;
 	}
+	if (now >= s->phase_deadline) { /* HSK-017, HTTP-022 */
+		login_failed(r, s, now, s->phase == SESSION_LOGIN ? "login timeout" : "http timeout", out);
+		return;
+	}
+	if (s->wait != NULL && now >= s->wait->until) {
+		if (s->wait->why == PAUSE_ADMISSION)
+			admission_timeout(r, s, now, out);
+		else
+			session_resume(r, s, now, out);
+	}
+	if (s->phase == SESSION_HTTP && now >= http_deadline(s)) http_pump(r, s, now, out);
+	if (s->phase == SESSION_CLOSING) return;
 	if (s->phase == SESSION_STEADY && now >= s->keepalive_at) {
 		uint8_t frame[FRAME_HEADER];
 		send_bytes(s, frame, frame_keep_alive(frame), out);
@@ -370,5 +398,5 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 uint64_t session_memory(const struct session *s)
 {
 	return outbox_memory(&s->out) + slotset_memory(&s->seen) + slotset_memory(&s->gone_due) + slotset_memory(&s->dirty) +
-	       frame_reader_memory(&s->reader) + (s->http == NULL ? 0 : sizeof *s->http + s->http->held_cap);
+	       frame_reader_memory(&s->reader) + http_memory(s) + session_wait_memory(s) + (s->rate == NULL ? 0 : sizeof *s->rate);
 }

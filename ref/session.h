@@ -1,17 +1,27 @@
 /* One connection of the relay, from accept to end, and the relay's state around it. Internal to the relay's files.
  *
- * session.c     accept, TLS, HTTP upgrade, login, end          (HSK, HTTP)
- * relay_route.c frames of the steady state, where packets go   (SRV)
- * relay_peers.c who is here: keys, duplicates, PeerGone, watchers (DUP, PGR)
- * relay_mesh.c  links to the other relays, forwarders           (MSH)
- * relay.c       the machine: configuration, dispatch, timers, views */
+ * session.c       accept, TLS, HTTP upgrade, login, end          (HSK, HTTP)
+ * relay_http.c    HTTP requests: endpoints, upgrades              (HTTP)
+ * relay_traffic.c the stream of /debug/traffic                    (MET-008)
+ * relay_metrics.c counters as text, consistency, health           (MET)
+ * relay_wait.c    connections that are not read on for a while; receive limits (RAT-001..RAT-011)
+ * relay_ask.c     questions to the host: admission, names         (RAT-013..RAT-020, HTTP-042)
+ * relay_route.c   frames of the steady state, where packets go    (SRV)
+ * relay_peers.c   who is here: keys, duplicates, PeerGone, watchers (DUP, PGR)
+ * relay_mesh.c    links to the other relays, forwarders           (MSH)
+ * relay.c         the machine: configuration, dispatch, timers, views */
 #ifndef REF_SESSION_H
 #define REF_SESSION_H
 
+#include "body.h"
+#include "bootstrap.h"
 #include "config.h"
+#include "endpoint.h"
 #include "frame.h"
 #include "http.h"
 #include "keymap.h"
+#include "limit.h"
+#include "login.h"
 #include "mesh.h"
 #include "outbox.h"
 #include "relay.h"
@@ -21,6 +31,37 @@
 
 enum { SLOT_NONE = UINT32_MAX };
 
+/* Why a connection is not read on: its READ is 0. */
+enum session_pause {
+	PAUSE_RATE,      /* tokens for the frame whose header was read are to come (RAT-002) */
+	PAUSE_ADMISSION, /* the question whether it may log in is open (HSK-019) */
+	PAUSE_ANSWERS    /* it does not take the HTTP answers that it has asked for */
+};
+
+/* Exists while a connection is not read on. */
+struct session_wait {
+	enum session_pause why;
+	uint64_t until;      /* goes on then at the latest; TIME_NEVER */
+	struct packet *hold; /* what was read and not looked at, from `at` on; NULL: nothing. At most the BYTES of one event */
+	uint32_t at;
+	uint32_t ask; /* ADMISSION: the question; SLOT_NONE: it waits for others to be answered */
+	struct client_info info;
+	struct key client, shared;
+};
+
+/* The bucket of a connection, once it has paid for a frame; full again when the limits changed since (RAT-006). */
+struct session_rate {
+	struct limit_bucket bucket;
+	uint32_t epoch;
+};
+
+/* HTTP of a connection; exists only while there is something to remember. */
+struct session_http {
+	struct http_reader reader; /* while a head is incomplete */
+	struct body body;          /* of the request that was answered */
+	struct traffic *traffic;   /* it is a stream of /debug/traffic */
+};
+
 /* A connection. The first lines are what a relayed packet touches; an idle one owns no memory behind its pointers. */
 struct session {
 	uint64_t token; /* 0: the slot is free */
@@ -28,7 +69,11 @@ struct session {
 	struct slotset seen; /* peers whose packets went to this connection: PGR-005 */
 	uint32_t peer;       /* of its key; SLOT_NONE before login */
 	uint8_t phase;       /* enum session_phase */
+	uint8_t tls;         /* 0: none; else 2 for TLS 1.2, 3 for 1.3 */
+	/* of the connection, not of its key: DUP-014 */
 	bool mesh_peer : 1, watcher : 1, home : 1, not_ideal : 1, prober : 1, pong_due : 1, doomed : 1, ready_listed : 1;
+	bool helper : 1;     /* came in at the plain port beside a TLS one */
+	bool header_due : 1; /* the header that was read is still to be judged: it waited for tokens */
 	struct frame_reader reader;
 	struct timer timer;      /* the earliest of what follows */
 	uint64_t phase_deadline; /* login and close; TIME_NEVER in steady state */
@@ -41,10 +86,13 @@ struct session {
 	uint32_t ready_next;
 	uint8_t pong[FRAME_PING_SIZE];
 	struct address remote;
-	struct slotset gone_due;  /* peers to be told as gone */
-	struct slotset dirty;     /* watcher: peers whose present state is to be told */
-	struct http_reader *http; /* while a head is awaited */
-	const char *doom;         /* why, for the note */
+	struct slotset gone_due; /* peers to be told as gone: none is lost (PGR-009) */
+	struct slotset dirty;    /* watcher: peers whose present state is to be told */
+	struct session_http *http;
+	struct session_wait *wait;
+	struct session_rate *rate;
+	uint64_t received, drained; /* bytes read, and bytes that the transport has taken */
+	const char *doom;           /* why, for the note */
 };
 
 /* What is known of a key: local connections, forwarders, and who must hear when it goes. Lives while anything refers to it. */
@@ -58,20 +106,29 @@ struct peer {
 	struct slotset recipients; /* connections that hear of its going */
 };
 
-/* A link through which a key is known, in order of registration (MSH-025). */
+/* A link through which a key is known, in order of registration (MSH-025): an order without a number that could wrap (TRP-020). */
 struct forwarder {
 	uint32_t link, next;
 };
 
-enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, RELAY_LINKS_MAX = 64 };
+/* A question to the host. */
+struct relay_ask {
+	uint64_t token; /* TOKEN_NONE: free */
+	bool name;      /* `who` is 2 x name + family of the bootstrap names; else a session's slot */
+	uint32_t who;   /* SLOT_NONE: nobody wants the answer any more */
+};
+
+enum { CHUNK_BITS = 8, CHUNK = 1 << CHUNK_BITS, RELAY_LINKS_MAX = 64, RELAY_TRAFFICS_MAX = 4, RELAY_READ_LOGIN = 4096 };
 
 struct relay_config {
 	struct key key, mesh_key;
 	struct config_text mesh_with;
 	uint32_t profile; /* 1: derper */
-	bool raw;
-	uint32_t queue_depth, high_water, sessions_max;
-	uint64_t mesh_retry, write_timeout, mesh_write_timeout, http_timeout, login_timeout, keepalive, keepalive_jitter;
+	bool raw, derp, fail_open;
+	uint32_t queue_depth, high_water, sessions_max, questions;
+	uint64_t mesh_retry, write_timeout, mesh_write_timeout, http_timeout, login_timeout, keepalive, keepalive_jitter, admit_timeout;
+	struct config_text home, debug_allow, debug_key, published, unpublished, admit_url, rates;
+	struct limit accepts;
 };
 
 struct relay_link {
@@ -85,7 +142,7 @@ struct relay {
 	struct machine_env env;
 	struct relay_config config;
 	struct key public_key;
-	struct outbox_limits limits[2]; /* by mesh_peer: SRV-019 */
+	struct outbox_limits limits[3]; /* by mesh_peer: SRV-019; before the login: HTTP-022 */
 	struct rng rng;
 	struct timers timers;
 	struct keymap keys;
@@ -104,6 +161,25 @@ struct relay {
 	bool leaving, stopped;
 	uint32_t leave_cursor;
 	uint32_t mesh_keys, regular;
+	uint64_t wall_ns; /* at START */
+	uint32_t turn_max;
+	struct endpoint_site site;
+	char *admit_url, *home, *debug_key; /* NULL: none */
+	struct limit rates;                 /* in force (RAT-001) */
+	uint32_t rate_epoch;                /* how often they have changed */
+	bool rates_used;
+	struct limit_bucket accept_bucket; /* RAT-012 */
+	struct packet *feed;               /* what is being read comes out of it: bytes that waited; NULL: event bytes */
+	struct relay_ask *ask;
+	uint32_t asks, ask_slot, ask_next, ask_generation; /* their number; slot of the first; where to look for a free one */
+	struct slotset askers;                             /* sessions that wait for a question to be free */
+	struct bootstrap bootstrap;
+	uint64_t bootstrap_began; /* the last round */
+	uint64_t bootstrap_at;    /* the next round, or the end of this one's patience */
+	uint32_t bootstrap_asked; /* questions of this round that are open */
+	bool bootstrap_round;
+	uint32_t traffics;
+	uint64_t updates; /* PeerPresent and PeerGone written for watching */
 	struct socket_info *sockets;
 	uint32_t sockets_n;
 	struct relay_counters count;
@@ -112,22 +188,91 @@ struct relay {
 
 static inline struct session *session_at(const struct relay *r, uint32_t slot) { return &r->chunk[slot >> CHUNK_BITS][slot & (CHUNK - 1)]; }
 static inline bool relay_is_derper(const struct relay *r) { return r->config.profile == 1; }
-static inline const struct outbox_limits *session_limits(const struct relay *r, const struct session *s) { return &r->limits[s->mesh_peer]; }
+static inline const struct outbox_limits *session_limits(const struct relay *r, const struct session *s)
+{
+	return &r->limits[s->phase < SESSION_LOGIN ? 2 : s->mesh_peer];
+}
+
+/* Bytes written in all. */
+static inline uint64_t session_sent(const struct session *s) { return s->drained + s->out.unacked; }
 
 /* session.c */
 struct session *session_find(const struct relay *r, uint64_t token); /* NULL: not or no longer here */
 void session_accepted(struct relay *r, const struct event *e, struct actions *out);
 void session_secured(struct relay *r, struct session *s, const struct event *e, struct actions *out);
 void session_bytes(struct relay *r, struct session *s, const struct event *e, struct actions *out);
+/* Looks at bytes until they are used up, the connection is not to be read on, or it is over; *p,*n is the rest. */
+void session_feed(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out);
+/* Serves an upgrade of /derp, or says which error it is. */
+uint32_t session_upgrade(struct relay *r, struct session *s, uint64_t now, const struct http_head *head, struct actions *out);
+/* ClientInfo was good and the client may come in (HSK-020). */
+void session_login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info,
+                        const struct key *shared, struct actions *out);
 void session_timer(struct relay *r, struct session *s, uint64_t now, struct actions *out);
 void session_timer_arm(struct relay *r, struct session *s);
 /* Ends a connection from our side: unregisters it now and closes the stream. `why` is a constant. */
 void session_close(struct relay *r, struct session *s, uint64_t now, const char *why, bool abort, struct actions *out);
 /* Its stream is gone: frees the slot. */
-void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause);
+void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause, struct actions *out);
 void session_cut(const struct relay *r, uint64_t now, uint64_t token, const uint8_t *p, size_t n);
 void session_doom(struct relay *r, struct session *s, const char *why); /* close soon: for many at once */
 uint64_t session_memory(const struct session *s);
+
+/* relay_http.c */
+/* One request, or a part of one. False: waits, is over, or is DERP from here on. */
+bool http_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out);
+void http_pump(struct relay *r, struct session *s, uint64_t now, struct actions *out); /* the transport takes bytes again, or it is time */
+uint64_t http_deadline(const struct session *s);
+void http_free(struct relay *r, struct session *s);
+uint64_t http_memory(const struct session *s);
+
+/* relay_traffic.c */
+struct traffic *traffic_new(struct relay *r, uint64_t now, bool chunked); /* NULL: there are enough of them */
+void traffic_free(struct relay *r, struct traffic *t);
+void traffic_pump(struct relay *r, struct session *s, struct traffic *t, uint64_t now, struct actions *out);
+uint64_t traffic_deadline(const struct traffic *t);
+uint64_t traffic_memory(const struct traffic *t);
+
+/* relay_metrics.c */
+void metrics_vars(const struct relay *r, uint64_t now, struct reply *reply);
+void metrics_varz(const struct relay *r, uint64_t now, struct reply *reply);
+void metrics_index(const struct relay *r, uint64_t now, struct reply *reply); /* the page of /debug/ */
+void metrics_check(const struct relay *r, struct reply *reply);
+void metrics_health(const struct relay *r, struct reply *reply);
+void metrics_queued(struct relay *r, uint64_t queued_at, uint64_t now);
+/* A packet left its queue. The usual one has not waited, and neither have those before it. */
+static inline void metrics_queue_time(struct relay *r, uint64_t queued_at, uint64_t now)
+{
+	if (now != queued_at || r->count.average_queue_duration_ms != 0) metrics_queued(r, queued_at, now);
+}
+void metrics_mesh_update(struct relay *r, uint64_t batch);
+
+/* relay_wait.c */
+/* READ 0 until `until` or session_resume. What is left of the bytes at hand is kept by whoever feeds. */
+void session_pause(struct relay *r, struct session *s, enum session_pause why, uint64_t until, struct actions *out);
+/* Keeps the rest of what was fed to a connection that is not read on. feed: the packet that holds it, or NULL: event bytes. */
+void session_keep(struct session *s, struct packet *feed, const uint8_t *p, size_t n);
+void session_resume(struct relay *r, struct session *s, uint64_t now, struct actions *out);
+void session_wait_free(struct session *s); /* what was held is forgotten */
+uint64_t session_wait_memory(const struct session *s);
+/* Takes n tokens for a frame. True: they are not there yet, and the connection waits. */
+bool session_pay(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out);
+static inline bool session_rate_wait(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out)
+{
+	return r->rates.rate != 0 && !s->mesh_peer && n != 0 && session_pay(r, s, now, n, out); /* RAT-005 */
+}
+void rates_set(struct relay *r, uint64_t now, const char *json, size_t n);
+
+/* relay_ask.c */
+void asks_start(struct relay *r, const struct event_start *start);
+bool asks_mine(const struct relay *r, uint64_t token); /* a question of the relay itself, not of a link */
+void asks_answer(struct relay *r, const struct event *e, struct actions *out);
+void asks_timer(struct relay *r, uint64_t now, struct actions *out); /* bootstrap_at has come */
+bool admission_is_due(const struct relay *r, const struct session *s);
+void admission_begin(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info, const struct key *shared,
+                     struct actions *out);
+void admission_timeout(struct relay *r, struct session *s, uint64_t now, struct actions *out);
+void admission_cancel(struct relay *r, struct session *s, struct actions *out);
 
 /* relay_route.c */
 /* Bytes of the steady state. Returns with the session possibly closed. */
@@ -151,7 +296,11 @@ void peer_watch(struct relay *r, struct session *s, uint64_t now);
 uint8_t peer_flags(const struct session *s);
 
 /* relay_mesh.c */
-bool mesh_list_next(struct config_text *list, char url[128]); /* false: no more; url[0] == 0: a bad entry */
+struct mesh_entry {
+	char url[128];       /* url[0] == 0: a bad entry */
+	char dial_host[104]; /* "": the URL's */
+};
+bool mesh_list_next(struct config_text *list, struct mesh_entry *out); /* false: no more */
 void links_start(struct relay *r, const struct event *start, struct actions *out);
 void links_step(struct relay *r, const struct event *e, struct actions *out);
 void links_timer(struct relay *r, uint64_t now, struct actions *out);

@@ -33,6 +33,7 @@ struct story {
 	struct key private_key[KEYS], public_key[KEYS];
 	int keys;
 	char mesh_key[KEY_HEX + 1];
+	const char *config; /* more lines for the relay */
 	struct record *record;
 	size_t records, cap;
 };
@@ -334,9 +335,10 @@ static void relay_play(const struct story *s, size_t chunk, struct pair_buf came
 {
 	struct pair *p = pair_new(chunk);
 	int stream[CONNS], relay;
-	char config[200];
+	char config[300];
 
-	snprintf(config, sizeof config, "profile=derper\nkeepalive-jitter=0s\n%s%s\n", s->mesh_key[0] != 0 ? "mesh-key=" : "", s->mesh_key);
+	snprintf(config, sizeof config, "profile=derper\nkeepalive-jitter=0s\n%s%s\n%s", s->mesh_key[0] != 0 ? "mesh-key=" : "", s->mesh_key,
+	         s->config == NULL ? "" : s->config);
 	relay = pair_relay(p, 0x00, config);
 	for (size_t i = 0; i < s->records; i++) relay_record(p, s, &s->record[i], stream, relay);
 	pair_advance(p, NS_S);
@@ -357,6 +359,7 @@ static void relay_story(void **state)
 
 	if (s == NULL) skip();
 	assert_true(s->conns > 0);
+	if (strcmp(name, "rate-limit") == 0) s->config = "rate-config={\"PerClientRateLimitBytesPerSec\":20000}\n";
 	relay_play(s, 0, whole);
 	relay_play(s, 1, cut);
 	for (int i = 0; i < s->conns; i++) {
@@ -761,6 +764,7 @@ int main(void)
 		RELAY("ignored-frames"),
 		RELAY("illegal-frames"),
 		RELAY("mesh-client"),
+		RELAY("rate-limit"),
 		CLIENT("go-client-plain"),
 		CLIENT("go-client-tls"),
 		CLIENT("go-client-tls-stripped"),

@@ -1,17 +1,18 @@
-/* A thin layer over SQLite, read only. */
+/* A thin layer over SQLite, read only. The first error stays. */
 #include "db.h"
 
-#include <assert.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct db {
 	sqlite3 *handle;
+	char error[DB_ERROR_SIZE];
 };
 
 struct db_rows {
-	sqlite3_stmt *statement;
+	struct db *db;
+	sqlite3_stmt *statement; /* NULL: it could not be asked */
 };
 
 static void *must(void *p)
@@ -20,23 +21,36 @@ static void *must(void *p)
 	return p;
 }
 
+static int64_t pragma(struct db *db, const char *sql)
+{
+	struct db_rows *r = db_query(db, sql);
+	int64_t value = db_next(r) ? db_int(r, 0) : -1;
+
+	db_done(r);
+	return value;
+}
+
+/* Opened for writing, never written: a journal that a killed run left behind must be readable. */
+static bool is_trace(struct db *db, const char *path, char error[DB_ERROR_SIZE])
+{
+	int64_t version = -1;
+
+	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) version = pragma(db, "PRAGMA user_version");
+	if (version >= 0 && pragma(db, "PRAGMA application_id") == DB_APPLICATION && version == DB_VERSION) return true;
+	if (version < 0)
+		snprintf(error, DB_ERROR_SIZE, "%s, expected a trace", sqlite3_errmsg(db->handle));
+	else if (pragma(db, "PRAGMA application_id") != DB_APPLICATION)
+		snprintf(error, DB_ERROR_SIZE, "found another database, expected a trace");
+	else
+		snprintf(error, DB_ERROR_SIZE, "found a trace of version %lld, expected version %d", (long long)version, DB_VERSION);
+	return false;
+}
+
 struct db *db_open(const char *path, char error[DB_ERROR_SIZE])
 {
 	struct db *db = must(calloc(1, sizeof *db));
-	sqlite3_stmt *s = NULL;
-	int64_t version = -1;
 
-	/* Opened for writing, never written: a journal that a killed run left behind must be readable. */
-	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-	    sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
-		version = sqlite3_column_int64(s, 0);
-	sqlite3_finalize(s);
-	if (version == DB_VERSION) return db;
-	if (version < 0)
-		snprintf(error, DB_ERROR_SIZE, "%s: expected a trace: %s", path, sqlite3_errmsg(db->handle));
-	else
-		snprintf(error, DB_ERROR_SIZE, "%s: expected a trace of version %d, this is %lld (0: no trace at all)", path, DB_VERSION,
-		         (long long)version);
+	if (is_trace(db, path, error)) return db;
 	db_close(db);
 	return NULL;
 }
@@ -48,17 +62,30 @@ void db_close(struct db *db)
 	free(db);
 }
 
+const char *db_error(const struct db *db) { return db->error[0] == 0 ? NULL : db->error; }
+
+static void failed(struct db *db)
+{
+	if (db->error[0] == 0) snprintf(db->error, sizeof db->error, "%s", sqlite3_errmsg(db->handle));
+}
+
 struct db_rows *db_query(struct db *db, const char *sql)
 {
 	struct db_rows *rows = must(calloc(1, sizeof *rows));
-	int result = sqlite3_prepare_v2(db->handle, sql, -1, &rows->statement, NULL);
 
-	assert(result == SQLITE_OK);
-	(void)result;
+	rows->db = db;
+	if (sqlite3_prepare_v2(db->handle, sql, -1, &rows->statement, NULL) != SQLITE_OK) failed(db);
 	return rows;
 }
 
-bool db_next(struct db_rows *rows) { return sqlite3_step(rows->statement) == SQLITE_ROW; }
+bool db_next(struct db_rows *rows)
+{
+	int result = rows->statement == NULL ? SQLITE_DONE : sqlite3_step(rows->statement);
+
+	if (result != SQLITE_ROW && result != SQLITE_DONE) failed(rows->db);
+	return result == SQLITE_ROW;
+}
+
 int64_t db_int(const struct db_rows *rows, int column) { return sqlite3_column_int64(rows->statement, column); }
 bool db_null(const struct db_rows *rows, int column) { return sqlite3_column_type(rows->statement, column) == SQLITE_NULL; }
 

@@ -1,4 +1,4 @@
-/* One screen. Time runs from left to right in COLUMNS buckets; a digit is a node's connections as tenths of the largest value of all. */
+/* One screen. Time runs from left to right in COLUMNS buckets; a digit is a node's clients in ninths of the most that any node ever had. */
 #include "timeline.h"
 
 #include <inttypes.h>
@@ -6,210 +6,294 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 72, NODES_SHOWN = 12, MOVES_SHOWN = 8, FAULTS_SHOWN = 12, LINE = 512 };
-#define SECOND INT64_C(1000000000)
+enum { COLUMNS = 60, NODES_SHOWN = 12, MOVES_SHOWN = 8, FAULTS_SHOWN = 12, FINDINGS_SHOWN = 5, MEASURED_AT = 55, NAME = 64, NAME_COLUMNS = 10 };
 
 struct span {
 	int64_t until; /* ns, of the whole run */
+	bool finished;
 };
 
-static void say(const struct timeline_out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(const struct timeline_out *o, const char *format, ...)
+static int64_t ask(struct db *db, const char *sql)
 {
-	char line[LINE];
+	struct db_rows *r = db_query(db, sql);
+	int64_t value = db_next(r) ? db_int(r, 0) : 0;
+
+	db_done(r);
+	return value;
+}
+
+/* Words and numbers behind a head that is not broken. */
+static void line(const struct paper *o, const char *head, unsigned indent, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void line(const struct paper *o, const char *head, unsigned indent, const char *format, ...)
+{
+	char text[1024];
 	va_list args;
-	int n;
 
 	va_start(args, format);
-	n = vsnprintf(line, sizeof line, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	if (n > 0) o->write(o->ctx, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+	paper_wrap(o, head, indent, text);
 }
 
-static const char *seconds(int64_t ns, char out[32])
+static const char *name_at(const struct db_rows *r, int column, char out[NAME])
 {
-	snprintf(out, 32, "%" PRId64 ".%03" PRId64 " s", ns / SECOND, ns / (SECOND / 1000) % 1000);
+	paper_clean(db_text(r, column), out, NAME);
 	return out;
 }
 
-/* Times below a second in milliseconds. */
-static const char *duration(const struct db_rows *r, int column, char out[32])
+/* part / whole in steps; whatever a trace says, within 0..steps. */
+static int64_t steps_of(int64_t part, int64_t whole, int64_t steps)
 {
-	int64_t ns = db_int(r, column);
-
-	if (db_null(r, column))
-		snprintf(out, 32, "never");
-	else if (ns < SECOND)
-		snprintf(out, 32, "%" PRId64 ".%" PRId64 " ms", ns / 1000000, ns / 100000 % 10);
-	else
-		seconds(ns, out);
-	return out;
+	if (part <= 0 || whole <= 0) return 0;
+	return part >= whole ? steps : (int64_t)((__int128)part * steps / whole);
 }
 
-static bool header(struct db *db, const struct timeline_out *o, struct span *span)
+/* The bucket of what ends at t: a second is in that of its last ns, and so is a fault at its end. */
+static int64_t column_of(int64_t t, const struct span *span)
 {
-	struct db_rows *r = db_query(db, "SELECT title, scenario, seed, build, until_ns, finished, verdict, digest, events,"
-	                                 " (SELECT count(*) FROM entity WHERE kind = 'relay'), (SELECT count(*) FROM entity WHERE kind = 'client'),"
-	                                 " (SELECT max(t) FROM second_run) FROM run");
-	char text[32];
+	int64_t at = steps_of(t > 0 ? t - 1 : 0, span->until, COLUMNS);
 
-	if (!db_next(r)) {
-		db_done(r);
-		return false;
+	return at < COLUMNS ? at : COLUMNS - 1;
+}
+
+static bool header(struct db *db, const struct paper *o, struct span *span)
+{
+	struct db_rows *r = db_query(db, "SELECT title, scenario, seed, build, level, until_ns, finished, events FROM run");
+	char text[PAPER_TIME];
+	bool there = db_next(r);
+
+	if (there) {
+		*span = (struct span){ .until = db_int(r, 5), .finished = db_int(r, 6) != 0 };
+		if (db_text(r, 0)[0] != 0) paper_wrap(o, "", 0, db_text(r, 0));
+		line(o, "", 0, "%s, seed %" PRIu64 ", level %s, by %s", db_text(r, 1), (uint64_t)db_int(r, 2), db_text(r, 4), db_text(r, 3));
+		paper_say(o, "%" PRId64 " relays, %" PRId64 " clients, %s of virtual time, %" PRId64 " machine events\n",
+		          ask(db, "SELECT count(*) FROM entity WHERE kind = 'relay'"), ask(db, "SELECT count(*) FROM entity WHERE kind = 'client'"),
+		          paper_duration(span->until, text), db_int(r, 7));
+		if (!span->finished)
+			paper_say(o, "The run was cut off: this is its story up to %s.\n",
+			          paper_moment(ask(db, "SELECT max(t) FROM second_run"), text));
 	}
-	span->until = db_int(r, 4);
-	say(o, "%s\n", db_text(r, 0));
-	say(o, "%s  seed %" PRId64 "  %" PRId64 " relays, %" PRId64 " clients, %s, %" PRId64 " machine events\n", db_text(r, 1), db_int(r, 2),
-	    db_int(r, 9), db_int(r, 10), seconds(span->until, text), db_int(r, 8));
-	if (db_int(r, 5) == 0) say(o, "The run was cut off: this is its story up to %s.\n", seconds(db_int(r, 11), text));
 	db_done(r);
-	return true;
+	return there;
 }
 
 /* ---- faults ---- */
 
-static void fault_marks(struct db *db, const struct timeline_out *o, const struct span *span)
+static void fault(const struct db_rows *r, const struct paper *o)
 {
-	struct db_rows *r = db_query(db, "SELECT t, verb FROM fault ORDER BY t, rowid");
-	char mark[COLUMNS + 1];
+	int64_t first = db_int(r, 0), last = db_int(r, 1), times = db_int(r, 3), hosts = db_int(r, 4);
+	char at[PAPER_TIME], verb[NAME], name[NAME], head[60], again[60] = "", until[80] = "";
 
-	memset(mark, ' ', COLUMNS);
-	mark[COLUMNS] = 0;
-	while (db_next(r)) {
-		int64_t at = span->until == 0 ? 0 : db_int(r, 0) * COLUMNS / span->until;
-		const char *verb = db_text(r, 1);
-		char sign = strncmp(verb, "crash", 5) == 0 ? 'X' : strcmp(verb, "restart") == 0 ? '^' : '.';
-		if (at < COLUMNS && mark[at] != 'X') mark[at] = sign;
-	}
-	db_done(r);
-	say(o, "%-14s%s\n", "", mark);
+	snprintf(head, sizeof head, "  %12s  ", paper_moment(first, at));
+	if (hosts > 1) snprintf(name, sizeof name, "%" PRId64 " clients", hosts);
+	if (hosts <= 1) name_at(r, 5, name);
+	if (times > hosts) snprintf(again, sizeof again, ", %" PRId64 " times", times);
+	if (last > first) snprintf(until, sizeof until, ", the last at %s", paper_moment(last, at));
+	line(o, head, 16, "%s %s%s%s", name_at(r, 2, verb), name, again, until);
 }
 
-static void faults(struct db *db, const struct timeline_out *o)
+/* A line of the scenario that strikes clients is one line here; one that strikes nodes, a line for each node. */
+static void faults(struct db *db, const struct paper *o)
 {
-	struct db_rows *r = db_query(
-		db, "SELECT min(t), max(t), verb, count(*), min(e.name), f.line FROM fault f LEFT JOIN entity e USING (host)"
-		    " GROUP BY f.line, verb, CASE WHEN verb IN ('close', 'leave', 'join') THEN -1 ELSE host END ORDER BY min(t), f.line, verb");
-	char a[32], b[32];
+	struct db_rows *r = db_query(db, "SELECT min(f.t), max(f.t), f.verb, count(*), count(DISTINCT f.host), min(e.name)"
+	                                 " FROM fault f LEFT JOIN entity e USING (host)"
+	                                 " GROUP BY f.line, f.verb, CASE WHEN e.kind = 'client' THEN -1 ELSE f.host END"
+	                                 " ORDER BY min(f.t), f.line, f.verb, min(f.host)");
 	int shown = 0;
 
-	say(o, "\nWhat happened\n");
-	while (db_next(r) && shown++ < FAULTS_SHOWN) {
-		if (db_int(r, 3) == 1)
-			say(o, "  %12s  %s %s\n", seconds(db_int(r, 0), a), db_text(r, 2), db_text(r, 4));
-		else
-			say(o, "  %12s  %s, %" PRId64 " times until %s\n", seconds(db_int(r, 0), a), db_text(r, 2), db_int(r, 3),
-			    seconds(db_int(r, 1), b));
-	}
+	paper_say(o, "\nWhat happened\n");
+	for (; db_next(r); shown++)
+		if (shown < FAULTS_SHOWN) fault(r, o);
+	if (shown == 0) paper_say(o, "  nothing\n");
+	if (shown > FAULTS_SHOWN) paper_say(o, "  and %d more\n", shown - FAULTS_SHOWN);
 	db_done(r);
 }
 
 /* ---- connections ---- */
 
-static int64_t most_conns(struct db *db)
-{
-	struct db_rows *r = db_query(db, "SELECT max(conns) FROM second_node");
-	int64_t most = db_next(r) ? db_int(r, 0) : 0;
+struct chart {
+	char mark[NODES_SHOWN][COLUMNS]; /* 0: none */
+	int64_t value[COLUMNS];          /* of the node at hand; -1: not known */
+	int64_t most;
+};
 
+static void marks(struct db *db, const struct span *span, struct chart *c)
+{
+	struct db_rows *r = db_query(db, "SELECT t, verb, host FROM fault ORDER BY t, rowid");
+
+	while (db_next(r)) {
+		int64_t at = column_of(db_int(r, 0), span), host = db_int(r, 2);
+		char sign = strncmp(db_text(r, 1), "crash", 5) == 0 ? 'X' : '^';
+		if (host >= 0 && host < NODES_SHOWN && c->mark[host][at] != 'X') c->mark[host][at] = sign;
+	}
 	db_done(r);
-	return most;
 }
 
-/* A row of the chart. Levels 0 to 9 of the most that any node ever had; '.' is none. */
-static void node_row(const struct timeline_out *o, const char *name, const int64_t *value, int64_t most)
+/* A long name's end: that is where its number is. */
+static const char *name_end(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n > NAME_COLUMNS) name += n - NAME_COLUMNS;
+	while (((unsigned char)*name & 0xc0) == 0x80) name++; /* never from within a letter */
+	return name;
+}
+
+static void node_row(const struct paper *o, const struct chart *c, int64_t host, const char *name)
 {
 	char row[COLUMNS + 1];
 	int64_t last = 0;
 
 	for (int i = 0; i < COLUMNS; i++) {
-		row[i] = " .0123456789"[value[i] < 0 ? 0 : value[i] == 0 ? 1 : 2 + (most == 0 ? 0 : value[i] * 9 / most)];
-		if (value[i] < 0) continue;
-		last = value[i];
+		int64_t v = c->value[i];
+		row[i] = v < 0 ? ' ' : v == 0 ? '.' : (char)('0' + steps_of(v, c->most, 9));
+		if (host >= 0 && host < NODES_SHOWN && c->mark[host][i] != 0) row[i] = c->mark[host][i];
+		if (v >= 0) last = v;
 	}
 	row[COLUMNS] = 0;
-	say(o, "  %-11s %s %6" PRId64 "\n", name, row, last);
+	paper_say(o, "  %-10s %s %6" PRId64 "\n", name_end(name), row, last);
 }
 
-static void connections(struct db *db, const struct timeline_out *o, const struct span *span)
+static void node_rows(struct db *db, const struct paper *o, const struct span *span, struct chart *c)
 {
 	struct db_rows *r = db_query(db, "SELECT s.host, e.name, s.t, s.conns FROM second_node s JOIN entity e USING (host) ORDER BY s.host, s.t");
-	int64_t value[COLUMNS], host = -1, most = most_conns(db);
-	char name[64] = "", text[32];
-	int shown = 0;
+	int64_t host = -1, filled = 0;
+	char name[NAME] = "";
+	int nodes = 0;
 
-	say(o, "\nClients at each node (9 is %" PRId64 ", . is none; right: at the end)   X crash, ^ restart, . close\n", most);
-	fault_marks(db, o, span);
-	for (bool more = db_next(r); more; more = db_next(r)) {
-		int64_t at = span->until == 0 ? 0 : (db_int(r, 2) - 1) * COLUMNS / span->until;
-		if (db_int(r, 0) != host) {
-			if (host >= 0 && shown++ < NODES_SHOWN) node_row(o, name, value, most);
-			for (int i = 0; i < COLUMNS; i++) value[i] = -1;
-			host = db_int(r, 0);
-			snprintf(name, sizeof name, "%s", db_text(r, 1));
+	while (db_next(r)) {
+		int64_t at = column_of(db_int(r, 2), span);
+		if (db_int(r, 0) != host || nodes == 0) {
+			if (nodes > 0 && nodes <= NODES_SHOWN) node_row(o, c, host, name);
+			for (int i = 0; i < COLUMNS; i++) c->value[i] = -1;
+			host = db_int(r, 0), filled = 0, nodes++;
+			name_at(r, 1, name);
 		}
-		if (at >= 0 && at < COLUMNS) value[at] = db_int(r, 3);
-		for (int64_t k = at; k > 0 && k < COLUMNS && value[k - 1] < 0; k--) value[k - 1] = db_int(r, 3); /* fewer seconds than columns */
+		for (; filled < at; filled++) /* fewer seconds than columns */
+			if (c->value[filled] < 0) c->value[filled] = db_int(r, 3);
+		c->value[at] = db_int(r, 3);
 	}
-	if (host >= 0 && shown < NODES_SHOWN) node_row(o, name, value, most);
+	if (nodes > 0 && nodes <= NODES_SHOWN) node_row(o, c, host, name);
+	if (nodes > NODES_SHOWN) paper_say(o, "  and %d more nodes\n", nodes - NODES_SHOWN);
 	db_done(r);
-	say(o, "  %-11s 0%*s\n", "", COLUMNS - 1, seconds(span->until, text));
+}
+
+static void connections(struct db *db, const struct paper *o, const struct span *span)
+{
+	struct chart c = { .most = ask(db, "SELECT max(conns) FROM second_node") };
+	char text[PAPER_TIME];
+
+	paper_say(o, "\nClients at each node, in ninths of %" PRId64 " (. none), and the last number of them\n", c.most);
+	marks(db, span, &c);
+	node_rows(db, o, span, &c);
+	paper_say(o, "  %-10s 0%*s   X crash ^ restart\n", "", COLUMNS - 21, paper_duration(span->until, text));
 }
 
 /* ---- moves ---- */
 
-static void moves(struct db *db, const struct timeline_out *o)
+static void moves(struct db *db, const struct paper *o)
 {
-	struct db_rows *r = db_query(db, "SELECT count(*), coalesce(a.name, '?'), coalesce(b.name, 'nowhere'), min(m.since), min(m.t), max(m.t), "
-	                                 "max(m.t - m.since), m.dst IS NULL"
-	                                 " FROM move m LEFT JOIN entity a ON a.host = m.src LEFT JOIN entity b ON b.host = m.dst"
-	                                 " GROUP BY m.src, m.dst ORDER BY min(m.since), count(*) DESC, m.src, m.dst");
-	char a[32], b[32];
+	struct db_rows *r =
+		db_query(db, "SELECT count(*), coalesce(a.name, '?'), coalesce(b.name, 'nowhere'), min(m.since), max(m.t - m.since), m.dst IS NULL"
+	                     " FROM move m LEFT JOIN entity a ON a.host = m.src LEFT JOIN entity b ON b.host = m.dst"
+	                     " GROUP BY m.src, m.dst ORDER BY min(m.since), count(*) DESC, m.src, m.dst");
+	char a[PAPER_TIME], b[PAPER_TIME], from[NAME], to[NAME], head[40];
 	int shown = 0;
 
-	say(o, "\nWho moved where\n");
-	while (db_next(r)) {
-		if (shown++ >= MOVES_SHOWN) continue;
-		say(o, "  %6" PRId64 " clients  %s -> %s  from %s, the slowest took %s\n", db_int(r, 0), db_text(r, 1), db_text(r, 2),
-		    seconds(db_int(r, 3), a), db_int(r, 7) ? "for ever" : duration(r, 6, b));
+	paper_say(o, "\nWho moved where\n");
+	for (; db_next(r); shown++) {
+		if (shown >= MOVES_SHOWN) continue;
+		snprintf(head, sizeof head, "  %7" PRId64 " clients  ", db_int(r, 0));
+		line(o, head, 18, "%s -> %s, hit at %s, %s%s", name_at(r, 1, from), name_at(r, 2, to), paper_moment(db_int(r, 3), a),
+		     db_int(r, 5) != 0 ? "never back" : "back within ", db_int(r, 5) != 0 ? "" : paper_duration(db_int(r, 4), b));
 	}
-	if (shown == 0) say(o, "  nobody\n");
-	if (shown > MOVES_SHOWN) say(o, "  and %d more ways\n", shown - MOVES_SHOWN);
+	if (shown == 0) paper_say(o, "  nobody\n");
+	if (shown > MOVES_SHOWN) paper_say(o, "  and %d more ways\n", shown - MOVES_SHOWN);
 	db_done(r);
 }
 
-static void failover(struct db *db, const struct timeline_out *o)
+/* ---- failover ---- */
+
+/* A percentile of 1/1024 precision, or never; - where there is nothing to measure. */
+static const char *quantile(const struct db_rows *r, int column, char out[PAPER_TIME])
 {
-	struct db_rows *r = db_query(db, "SELECT who, n, p50, p90, p99, max, never FROM failover ORDER BY who");
-	char p[4][32];
-
-	say(o, "\nHow long it took: a client from the fault to its next login, a pair from its first packet after the fault to the first that "
-	       "arrived\n");
-	say(o, "  %-8s %8s %12s %12s %12s %12s %8s\n", "", "n", "p50", "p90", "p99", "max", "never");
-	while (db_next(r)) {
-		for (int i = 0; i < 4; i++) duration(r, 2 + i, p[i]);
-		say(o, "  %-8s %8" PRId64 " %12s %12s %12s %12s %8" PRId64 "\n", db_text(r, 0), db_int(r, 1), db_int(r, 1) ? p[0] : "-",
-		    db_int(r, 1) ? p[1] : "-", db_int(r, 1) ? p[2] : "-", db_int(r, 1) ? p[3] : "-", db_int(r, 6));
-	}
-	db_done(r);
+	if (db_int(r, 1) == 0) return "-";
+	return db_null(r, column) ? "never" : paper_duration(db_int(r, column), out);
 }
 
-static void verdicts(struct db *db, const struct timeline_out *o)
+static void failover(struct db *db, const struct paper *o, const struct span *span)
+{
+	struct db_rows *r;
+	int64_t later = ask(db, "SELECT n FROM failover WHERE who = 'pair later'");
+	char p[4][PAPER_TIME], who[NAME];
+
+	paper_say(o, "\nHow long failover took\n");
+	if (!span->finished) {
+		paper_say(o, "  this is measured at the end, and the run was cut off\n");
+		return;
+	}
+	r = db_query(db, "SELECT who, n, p50, p90, p99, max, never FROM failover ORDER BY who");
+	paper_say(o, "  %-11s %8s %10s %10s %10s %10s %8s\n", "", "n", "p50", "p90", "p99", "max", "never");
+	while (db_next(r)) {
+		if (later == 0 && strncmp(db_text(r, 0), "pair ", 5) == 0) continue; /* all are of the first kind */
+		paper_say(o, "  %-11.11s %8" PRId64 " %10s %10s %10s %10s %8" PRId64 "\n", name_at(r, 0, who), db_int(r, 1), quantile(r, 2, p[0]),
+		          quantile(r, 3, p[1]), quantile(r, 4, p[2]), quantile(r, 5, p[3]), db_int(r, 6));
+	}
+	db_done(r);
+	paper_wrap(o, "  ", 2,
+	           "client: from the fault to the login at a node. pair: from the first packet that either sends after the fault to the first that "
+	           "arrives.");
+	if (later > 0)
+		paper_wrap(o, "  ", 2,
+		           "pair first: that was the same packet. pair later: it was lost, and the time goes on until another arrives, so that it "
+		           "also counts how long the pair's load was silent.");
+}
+
+/* ---- verdicts ---- */
+
+/* Text to the left, what was measured to the right; below it where both do not fit. */
+static void verdict(const struct paper *o, const char *word, const char *text, const char *measured)
+{
+	char a[400], b[200];
+	unsigned left, right;
+
+	if (strncmp(text, "expect ", 7) == 0) text += 7;
+	left = 9 + paper_clean(text, a, sizeof a);
+	right = paper_clean(measured, b, sizeof b);
+	if (left < MEASURED_AT && MEASURED_AT + right <= PAPER_COLUMNS)
+		paper_say(o, "  %s %s%*s%s\n", word, a, (int)(MEASURED_AT - left), "", b);
+	else if (left + 2 + right <= PAPER_COLUMNS)
+		paper_say(o, "  %s %s%*s%s\n", word, a, (int)(PAPER_COLUMNS - left - right), "", b);
+	else {
+		paper_say(o, "  %s ", word);
+		paper_wrap(o, "", 9, a);
+		paper_wrap(o, "           ", 11, b);
+	}
+}
+
+static void verdicts(struct db *db, const struct paper *o, const struct span *span)
 {
 	struct db_rows *r = db_query(db, "SELECT ok, goal, text, measured FROM expect ORDER BY rowid");
-	char at[32];
+	int64_t findings = ask(db, "SELECT count(*) FROM finding");
+	char at[PAPER_TIME], head[100], rule[NAME], text[NAME];
 
-	say(o, "\nVerdicts\n");
-	while (db_next(r)) say(o, "  %s %-62s %s\n", db_int(r, 0) ? "ok    " : db_int(r, 1) ? "goal  " : "MISSED", db_text(r, 2), db_text(r, 3));
+	paper_say(o, "\nVerdicts\n");
+	while (db_next(r)) verdict(o, db_int(r, 0) ? "ok    " : db_int(r, 1) ? "goal  " : "MISSED", db_text(r, 2), db_text(r, 3));
 	db_done(r);
-	r = db_query(db, "SELECT t, rule, text FROM finding ORDER BY rowid LIMIT 5");
-	while (db_next(r)) say(o, "  FOUND  %s at %s: %s\n", db_text(r, 1), seconds(db_int(r, 0), at), db_text(r, 2));
+	r = db_query(db, "SELECT t, rule, text FROM finding ORDER BY rowid");
+	for (int i = 0; i < FINDINGS_SHOWN && db_next(r); i++) {
+		snprintf(head, sizeof head, "  FOUND  %s at %s: ", name_at(r, 1, rule), paper_moment(db_int(r, 0), at));
+		paper_wrap(o, head, 9, db_text(r, 2));
+	}
 	db_done(r);
+	if (findings > FINDINGS_SHOWN) paper_say(o, "  FOUND  and %" PRId64 " more\n", findings - FINDINGS_SHOWN);
+	if (!span->finished) paper_say(o, "  expectations are judged at the end, and the run was cut off\n");
 	r = db_query(db, "SELECT verdict, digest FROM run");
-	if (db_next(r)) say(o, "  %s, digest %s\n", db_text(r, 0), db_text(r, 1));
+	if (db_next(r)) paper_say(o, "  %s, digest %s\n", name_at(r, 0, rule), name_at(r, 1, text));
 	db_done(r);
 }
 
-bool timeline_print(struct db *db, const struct timeline_out *o)
+bool timeline_print(struct db *db, const struct paper *o)
 {
 	struct span span;
 
@@ -217,7 +301,7 @@ bool timeline_print(struct db *db, const struct timeline_out *o)
 	faults(db, o);
 	connections(db, o, &span);
 	moves(db, o);
-	failover(db, o);
-	verdicts(db, o);
-	return true;
+	failover(db, o, &span);
+	verdicts(db, o, &span);
+	return db_error(db) == NULL;
 }

@@ -207,15 +207,13 @@ uint64_t geo_distance_m(int32_t lat1_udeg, int32_t lon1_udeg, int32_t lat2_udeg,
 
 /* ---- latency ---- */
 
-/* Fitted on every other city in order of names. Round trip: 15 us a km of great circle (light in glass needs 9.8: cables make detours),
- * and 8 us a km more for the first 4,000 km, where routes go by way of exchanges (32 ms at most). Half of that one way. */
-enum { NS_PER_KM = 7500, DETOUR_NS_PER_KM = 4000, DETOUR_MAX_NS = 16000000, SAME_PLACE_NS = 100000 /* not fitted: within a data centre */ };
+enum { SAME_PLACE_NS = 100000 /* not fitted: within a data centre */ };
 
 uint64_t geo_latency_ns(int32_t lat1_udeg, int32_t lon1_udeg, int32_t lat2_udeg, int32_t lon2_udeg)
 {
-	uint64_t m = geo_distance_m(lat1_udeg, lon1_udeg, lat2_udeg, lon2_udeg), detour = m * DETOUR_NS_PER_KM / 1000, ns;
+	uint64_t m = geo_distance_m(lat1_udeg, lon1_udeg, lat2_udeg, lon2_udeg), detour = m * GEO_DETOUR_NS_PER_KM / 1000, ns;
 
-	if (detour > DETOUR_MAX_NS) detour = DETOUR_MAX_NS;
-	ns = m * NS_PER_KM / 1000 + detour;
+	if (detour > GEO_DETOUR_MAX_NS) detour = GEO_DETOUR_MAX_NS;
+	ns = m * GEO_NS_PER_KM / 1000 + detour;
 	return ns > SAME_PLACE_NS ? ns : SAME_PLACE_NS;
 }

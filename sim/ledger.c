@@ -1,5 +1,6 @@
 /* Open packets live in slots that are used again when the packet ends; a number is generation and slot, so that a packet seen
- * after its end is told from one that never was. The head says who sent it to whom under a check sum. Filler is a window of one fixed table, placed by the number: comparing is memcmp. */
+ * after its end is told from one that never was. The head says who sent it to whom under a check sum. Filler is a window of one
+ * fixed table, placed by the number: comparing is memcmp. */
 #include "ledger.h"
 
 #include "../ref/buf.h"
@@ -200,9 +201,11 @@ uint64_t ledger_sent_at(const struct ledger *l, uint64_t number) { return l->v[(
 enum ledger_fault ledger_forward(struct ledger *l, const uint8_t *p, uint32_t n)
 {
 	enum ledger_fault fault;
-	struct state *state = &l->state[look_up(l, p, n, &fault)];
+	uint32_t slot = look_up(l, p, n, &fault);
+	struct state *state;
 
 	if (fault != LEDGER_OK) return fault;
+	state = &l->state[slot];
 	if (state->forwards < UINT8_MAX) state->forwards++;
 	return state->forwards > 1 ? LEDGER_TWICE_FORWARDED : LEDGER_OK;
 }
@@ -270,6 +273,13 @@ void ledger_unseen_each(struct ledger *l, bool (*fn)(void *ctx, const struct led
 		packet = view(l, i);
 		if (fn(ctx, &packet)) close_slot(l, i, LEDGER_UNACCOUNTED);
 	}
+}
+
+bool ledger_read(const uint8_t *p, uint32_t n, struct ledger_packet *out)
+{
+	if (!marked(p, n)) return false;
+	*out = (struct ledger_packet){ .number = get_u64(p + AT_NUMBER), .from = get_u32(p + AT_FROM), .to = get_u32(p + AT_TO), .size = n };
+	return true;
 }
 
 uint32_t ledger_claims(const uint8_t *p, uint32_t n) { return marked(p, n) ? get_u32(p + AT_FROM) : UINT32_MAX; }

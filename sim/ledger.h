@@ -61,6 +61,8 @@ void ledger_scan(struct ledger *l, const uint8_t *a, uint32_t an, const uint8_t 
 void ledger_see_none(struct ledger *l);
 void ledger_see(struct ledger *l, const uint8_t *p, uint32_t n);
 void ledger_unseen_each(struct ledger *l, bool (*fn)(void *ctx, const struct ledger_packet *packet), void *ctx);
+/* What the head of p,n says: number, from, to; size is n. False: it does not look like a packet of ours. */
+bool ledger_read(const uint8_t *p, uint32_t n, struct ledger_packet *out);
 /* Whom p,n names as its sender: UINT32_MAX if it does not look like a packet of ours. */
 uint32_t ledger_claims(const uint8_t *p, uint32_t n);
 

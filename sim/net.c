@@ -16,9 +16,10 @@ static uint32_t conn_new(struct sim *sim)
 
 	if (conn == NONE) {
 		if (sim->conns == sim->conns_cap) {
-			sim->conns_cap = sim->conns_cap ? 2 * sim->conns_cap : 64;
-			sim->conn = mem_grow(sim->conn, (uint64_t)sim->conns_cap * sizeof *sim->conn);
-			sim->flow = mem_grow(sim->flow, (uint64_t)sim->conns_cap * 2 * sizeof *sim->flow);
+			uint64_t before = sim->conns_cap, cap = before ? 2 * before : 64;
+			sim->conn = mem_grow_lines(sim->conn, before * sizeof *sim->conn, cap * sizeof *sim->conn);
+			sim->flow = mem_grow_lines(sim->flow, before * 2 * sizeof *sim->flow, cap * 2 * sizeof *sim->flow);
+			sim->conns_cap = (uint32_t)cap;
 		}
 		conn = sim->conns++;
 		sim->conn[conn] = (struct conn){ .generation = 0 };
@@ -110,6 +111,15 @@ static uint32_t host_by_ip(const struct sim *sim, const struct address *ip)
 	return NONE;
 }
 
+/* Each connection uses one, dialled or accepted. */
+static bool has_descriptor(const struct host *h)
+{
+	uint32_t used = h->open + h->backlog;
+
+	for (uint32_t i = 0; i < h->config.slots; i++) used += h->dial[i] != NONE;
+	return used < h->config.fds;
+}
+
 uint32_t net_dial(struct sim *sim, uint32_t host, uint64_t token, const struct address *to, uint64_t at)
 {
 	uint32_t conn = conn_new(sim), target = host_by_ip(sim, to);
@@ -121,12 +131,14 @@ uint32_t net_dial(struct sim *sim, uint32_t host, uint64_t token, const struct a
 	c->token[0] = token;
 	c->to = *to;
 	c->dialed_at = at;
-	flow_open(sim, 2 * conn, host, c->host[1]);
-	flow_open(sim, 2 * conn + 1, c->host[1], host);
+	flow_open(sim, 2 * conn);
+	flow_open(sim, 2 * conn + 1);
+	sim->flow[2 * conn].back_ns = sim->flow[2 * conn + 1].latency_ns;
+	sim->flow[2 * conn + 1].back_ns = sim->flow[2 * conn].latency_ns;
 	sim->flow[2 * conn + 1].rx_token = token;
-	if (target == NONE) {
+	if (target == NONE || !has_descriptor(&sim->host[host])) {
 		c->over[1] = true;
-		net_closing(sim, conn, 0, CLOSE_UNREACHABLE);
+		net_closing(sim, conn, 0, target == NONE ? CLOSE_UNREACHABLE : CLOSE_LIMIT);
 		return conn;
 	}
 	queue_push(&sim->queue, at + sim->flow[2 * conn].latency_ns, conn_kind(sim, QUEUE_SYN, conn), conn);
@@ -168,7 +180,7 @@ static void syn(struct sim *sim, uint32_t conn)
 		syn_lost(sim, conn);
 	} else if (h->machine == NULL || h->config.listener.port != c->to.port) {
 		queue_push(&sim->queue, back, conn_kind(sim, QUEUE_REFUSED, conn), conn);
-	} else if (h->backlog >= h->config.listener.backlog || h->open + h->backlog >= h->config.fds) {
+	} else if (h->backlog >= h->config.listener.backlog || !has_descriptor(h)) {
 		syn_lost(sim, conn);
 	} else {
 		c->phase = CONN_BACKLOG;
@@ -182,7 +194,10 @@ static void syn_ack(struct sim *sim, uint32_t conn)
 {
 	struct flow *f = &sim->flow[2 * conn];
 
-	if (end_gone(sim, conn, 0)) return;
+	if (end_gone(sim, conn, 0)) { /* RST; of a silent host the listener's would give up after a minute, with no other end */
+		if (sim->conn[conn].died) net_reset_from(sim, conn, 0, sim->now);
+		return;
+	}
 	f->stream.last_at = sim->now + f->latency_ns; /* data comes behind the ACK */
 	queue_push(&sim->queue, f->stream.last_at, conn_kind(sim, QUEUE_ACK, conn), conn);
 	node_ready(sim, sim->conn[conn].host[0], READY_DIALED, 2 * conn);
@@ -192,7 +207,10 @@ static void ack(struct sim *sim, uint32_t conn)
 {
 	struct conn *c = &sim->conn[conn];
 
-	if (end_gone(sim, conn, 1)) return;
+	if (end_gone(sim, conn, 1)) {
+		if (c->died && !sim->host[c->host[1]].silent) flow_at_nobody(sim, 2 * conn);
+		return;
+	}
 	c->phase = CONN_OPEN;
 	node_ready(sim, c->host[1], READY_ACCEPTED, 2 * conn + 1);
 }
@@ -208,24 +226,15 @@ static void refused(struct sim *sim, uint32_t conn)
 
 /* ---- closing ---- */
 
-static void give_up_dial(struct sim *sim, uint32_t conn, uint64_t at)
-{
-	struct conn *c = &sim->conn[conn];
-
-	if (c->phase == CONN_SYN)
-		c->over[1] = true; /* its SYN finds nobody who waits for an answer */
-	else
-		net_reset_from(sim, conn, 0, at);
-	net_closing(sim, conn, 0, CLOSE_LOCAL);
-}
-
 void net_close(struct sim *sim, uint32_t conn, uint32_t side, bool abort, uint64_t at)
 {
 	struct conn *c = &sim->conn[conn];
 
+	if (c->closing[side] && abort) c->cause[side] = CLOSE_LOCAL; /* whatever else was on its way to the machine */
 	if (end_gone(sim, conn, side)) return;
 	if (side == 0 && c->phase == CONN_SYN) {
-		give_up_dial(sim, conn, at);
+		c->over[1] = true; /* its SYN finds nobody who waits for an answer */
+		net_closing(sim, conn, 0, CLOSE_LOCAL);
 	} else if (abort) {
 		if (!c->over[1 - side]) net_reset_from(sim, conn, side, at);
 		net_closing(sim, conn, side, CLOSE_LOCAL);
@@ -260,6 +269,7 @@ static void end_dies(struct sim *sim, uint32_t conn, uint32_t side, enum sim_cra
 			net_reset_from(sim, conn, side, sim->now);
 		else
 			flow_peer_vanished(sim, 2 * conn + 1 - side);
+		if (how == SIM_CRASH_SILENT_REFUSE) flow_peer_back(sim, 2 * conn + 1 - side);
 	}
 	net_settle(sim, conn);
 }
@@ -305,6 +315,7 @@ void net_queue_event(struct sim *sim, const struct queued *q)
 	case QUEUE_SYN_ACK: syn_ack(sim, conn); break;
 	case QUEUE_ACK: ack(sim, conn); break;
 	case QUEUE_REFUSED: refused(sim, conn); break;
+	case QUEUE_TLS: tls_wanted(sim, conn); break;
 	case QUEUE_HELLO: tls_hello(sim, conn); break;
 	case QUEUE_FLIGHT: tls_flight(sim, conn); break;
 	case QUEUE_FINISHED: tls_finished(sim, conn); break;

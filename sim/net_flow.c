@@ -11,12 +11,13 @@ static const uint64_t kernel_timeout = 924 * NS_S, retransmit_first = 200 * NS_M
 
 /* ---- life ---- */
 
-void flow_open(struct sim *sim, uint32_t flow, uint32_t tx_host, uint32_t rx_host)
+void flow_open(struct sim *sim, uint32_t flow)
 {
 	struct flow *f = &sim->flow[flow];
+	uint32_t tx_host = flow_tx_host(sim, flow), rx_host = flow_rx_host(sim, flow);
 	struct sim_path path = { 0 };
 
-	*f = (struct flow){ .tx_host = tx_host, .rx_host = rx_host, .read_max = SIM_TURN_MAX };
+	*f = (struct flow){ .read_max = SIM_TURN_MAX };
 	sim->hooks.path(sim->hooks.ctx, tx_host, rx_host, &path);
 	f->latency_ns = path.latency_ns;
 	f->jitter_ns = path.jitter_ns;
@@ -37,9 +38,10 @@ struct losing {
 
 struct sim_loss flow_loss(const struct sim *sim, uint32_t flow)
 {
-	const struct flow *f = &sim->flow[flow];
-
-	return (struct sim_loss){ .from = f->tx_host, .to = f->rx_host, .rx_token = f->rx_token, .crashed = sim->conn[flow_conn(flow)].died };
+	return (struct sim_loss){ .from = flow_tx_host(sim, flow),
+		                  .to = flow_rx_host(sim, flow),
+		                  .rx_token = sim->flow[flow].rx_token,
+		                  .crashed = sim->conn[flow_conn(flow)].died };
 }
 
 static void lose(void *ctx, const uint8_t *p, uint32_t n)
@@ -73,37 +75,55 @@ void flow_free(struct sim *sim, uint32_t flow)
 
 /* ---- sending ---- */
 
-static uint64_t arrival_time(struct sim *sim, struct flow *f, uint32_t n, uint64_t at)
+static uint64_t arrival_time(struct sim *sim, uint32_t flow, uint32_t n, uint64_t at)
 {
+	struct flow *f = &sim->flow[flow];
 	uint64_t leave = max_u64(at, f->stream.free_at) + (n * f->ps_per_byte + 999) / 1000, come;
 
 	f->stream.free_at = leave;
 	come = leave + f->latency_ns;
-	if (f->jitter_ns > 0) come += prng_below(&sim->host[f->tx_host].jitter, f->jitter_ns + 1);
+	if (f->jitter_ns > 0) come += prng_below(&sim->host[flow_tx_host(sim, flow)].jitter, f->jitter_ns + 1);
 	return max_u64(come, f->stream.last_at);
 }
 
-static uint64_t user_timeout(const struct sim *sim, const struct flow *f, uint32_t side)
+static uint64_t user_timeout(const struct sim *sim, uint32_t flow)
 {
-	uint64_t own = side == 1 ? sim->host[f->tx_host].config.user_timeout_ns : 0;
+	uint64_t own = flow_side(flow) == 1 ? sim->host[flow_tx_host(sim, flow)].config.user_timeout_ns : 0;
 
 	return own == 0 ? kernel_timeout : own;
 }
 
-static void arm_stuck(struct sim *sim, uint32_t flow, uint64_t from)
+static void arm_stuck(struct sim *sim, uint32_t flow)
 {
 	struct flow *f = &sim->flow[flow];
+	uint64_t at = f->progress_at + user_timeout(sim, flow);
 
 	if (f->stuck_armed) return;
 	f->stuck_armed = true;
-	f->progress_at = from;
-	queue_push(&sim->queue, max_u64(sim->now, from + user_timeout(sim, f, flow_side(flow))), conn_kind(sim, QUEUE_STUCK, flow_conn(flow)), flow);
+	queue_push(&sim->queue, max_u64(sim->now, at), conn_kind(sim, QUEUE_STUCK, flow_conn(flow)), flow);
+}
+
+/* What was sent at `from`, or was on its way then, will not be acknowledged. */
+static void unanswered_from(struct sim *sim, uint32_t flow, uint64_t from)
+{
+	struct flow *f = &sim->flow[flow];
+
+	if (!f->unanswered && f->left == 0) f->progress_at = from;
+	f->unanswered = true;
+	arm_stuck(sim, flow);
 }
 
 static void arm_arrival_at(struct sim *sim, uint32_t flow, uint64_t at)
 {
 	sim->flow[flow].arrive_armed = true;
 	queue_push(&sim->queue, max_u64(at, sim->now), conn_kind(sim, QUEUE_ARRIVE, flow_conn(flow)), flow);
+}
+
+/* What was just sent will come to nobody: its host answers, or the user timeout. */
+static void sent_to_nobody(struct sim *sim, uint32_t flow, uint64_t at, uint64_t come)
+{
+	if (!sim->flow[flow].arrive_armed) arm_arrival_at(sim, flow, come);
+	unanswered_from(sim, flow, at);
 }
 
 /* What was just written will come to somebody, or to nobody. */
@@ -115,14 +135,13 @@ static inline void written(struct sim *sim, uint32_t flow, uint64_t at)
 		if (!f->arrive_armed && f->read_max > 0 && !f->ready) arm_arrival_at(sim, flow, stream_first_at(&f->stream));
 		return;
 	}
-	if (!f->arrive_armed) arm_arrival_at(sim, flow, f->stream.last_at);
-	arm_stuck(sim, flow, at);
+	sent_to_nobody(sim, flow, at, f->stream.last_at);
 }
 
 static void arm_room(struct sim *sim, uint32_t flow)
 {
 	struct flow *f = &sim->flow[flow];
-	uint64_t at = stream_room_at(&f->stream);
+	uint64_t at = f->held->at > sim->now ? f->held->at : stream_room_at(&f->stream);
 
 	if (f->room_armed || at == UINT64_MAX) return; /* flow_taken arms it */
 	f->room_armed = true;
@@ -137,13 +156,13 @@ static void touch(struct sim *sim, uint32_t flow)
 	sim->touched[sim->touched_n++] = flow;
 }
 
-static void hold(struct flow *f, struct packet *owner, const uint8_t *p, uint32_t n)
+static void hold(struct flow *f, struct packet *owner, const uint8_t *p, uint32_t n, uint64_t at)
 {
 	struct held *x;
 
 	if (n == 0) return;
 	x = mem_alloc(sizeof *x);
-	*x = (struct held){ .packet = owner == NULL ? packet_copy(p, n) : packet_hold(owner), .p = p, .n = n };
+	*x = (struct held){ .packet = owner == NULL ? packet_copy(p, n) : packet_hold(owner), .p = p, .n = n, .at = at };
 	if (owner == NULL) x->p = x->packet->bytes;
 	if (f->held == NULL)
 		f->held = x;
@@ -158,10 +177,11 @@ static void refuse(struct sim *sim, uint32_t flow, const uint8_t *head, uint32_t
 	struct flow *f = &sim->flow[flow];
 	uint32_t behind = skip > head_n ? skip - head_n : 0;
 
-	if (skip < head_n) hold(f, NULL, head + skip, head_n - skip);
-	if (span->n > behind) hold(f, span->owner, span->p + behind, span->n - behind);
+	if (f->left == 0 && !f->unanswered) f->progress_at = at;
+	if (skip < head_n) hold(f, NULL, head + skip, head_n - skip, at);
+	if (span->n > behind) hold(f, span->owner, span->p + behind, span->n - behind, at);
 	arm_room(sim, flow);
-	arm_stuck(sim, flow, at);
+	arm_stuck(sim, flow);
 	touch(sim, flow);
 }
 
@@ -174,7 +194,7 @@ void flow_send(struct sim *sim, uint32_t flow, const uint8_t *head, uint32_t hea
 	if (n == 0) return;
 	f->sent += n;
 	if (part > 0) {
-		uint8_t *to = stream_put(&f->stream, &sim->pool, arrival_time(sim, f, part, at), part);
+		uint8_t *to = stream_put(&f->stream, &sim->pool, arrival_time(sim, flow, part, at), part);
 		uint32_t first = part < head_n ? part : head_n;
 		if (first > 0) memcpy(to, head, first);
 		if (part > first) memcpy(to + first, span->p, part - first);
@@ -190,8 +210,10 @@ static void send_fin(struct sim *sim, uint32_t flow, uint64_t at)
 
 	f->fin_sent = true;
 	f->fin_at = max_u64(max_u64(at, f->stream.free_at) + f->latency_ns, f->stream.last_at);
-	if (sim->conn[flow_conn(flow)].over[1 - flow_side(flow)]) return;
-	if (!f->arrive_armed && f->stream.arrivals == 0 && f->read_max > 0) arm_arrival_at(sim, flow, f->fin_at);
+	if (sim->conn[flow_conn(flow)].over[1 - flow_side(flow)])
+		sent_to_nobody(sim, flow, at, f->fin_at);
+	else if (!f->arrive_armed && f->stream.arrivals == 0 && f->read_max > 0)
+		arm_arrival_at(sim, flow, f->fin_at);
 }
 
 void flow_finish(struct sim *sim, uint32_t flow, uint64_t at)
@@ -211,11 +233,11 @@ void flow_room(struct sim *sim, uint32_t flow)
 
 	f->room_armed = false;
 	if (sim->conn[flow_conn(flow)].over[side] && !f->fin_wanted) return;
-	while (f->held != NULL) {
+	while (f->held != NULL && f->held->at <= sim->now) {
 		struct held *x = f->held;
 		uint32_t room = stream_room(&f->stream, sim->now), n = x->n < room ? x->n : room;
 		if (n == 0) break;
-		memcpy(stream_put(&f->stream, &sim->pool, arrival_time(sim, f, n, sim->now), n), x->p, n);
+		memcpy(stream_put(&f->stream, &sim->pool, arrival_time(sim, flow, n, sim->now), n), x->p, n);
 		f->left -= n;
 		x->p += n;
 		x->n -= n;
@@ -227,7 +249,7 @@ void flow_room(struct sim *sim, uint32_t flow)
 		arm_room(sim, flow);
 	else if (f->fin_wanted && !f->fin_sent)
 		send_fin(sim, flow, sim->now);
-	if (f->left != f->left_told) node_ready(sim, f->tx_host, READY_DRAINED, flow);
+	if (f->left != f->left_told) node_ready(sim, flow_tx_host(sim, flow), READY_DRAINED, flow);
 }
 
 /* ---- receiving ---- */
@@ -241,10 +263,15 @@ void flow_arm_arrival(struct sim *sim, uint32_t flow)
 	arm_arrival_at(sim, flow, at);
 }
 
-/* Bytes for a process that is no more: its host's kernel answers, if there is one. */
-static void arrive_at_nobody(struct sim *sim, uint32_t flow)
+void flow_at_nobody(struct sim *sim, uint32_t flow)
 {
-	if (!sim->host[sim->flow[flow].rx_host].silent) net_reset_from(sim, flow_conn(flow), 1 - flow_side(flow), sim->now);
+	const struct flow *f = &sim->flow[flow];
+
+	if (end_gone(sim, flow_conn(flow), flow_side(flow))) return;
+	if (!sim->host[flow_rx_host(sim, flow)].silent)
+		net_reset_from(sim, flow_conn(flow), 1 - flow_side(flow), sim->now);
+	else
+		unanswered_from(sim, flow, sim->now - f->latency_ns);
 }
 
 void flow_arrive(struct sim *sim, uint32_t flow)
@@ -254,12 +281,12 @@ void flow_arrive(struct sim *sim, uint32_t flow)
 
 	f->arrive_armed = false;
 	if (sim->conn[conn].over[rx]) {
-		if (!end_gone(sim, conn, 1 - rx)) arrive_at_nobody(sim, flow);
+		flow_at_nobody(sim, flow);
 		return;
 	}
 	if (sim->conn[conn].closing[rx] || f->read_max == 0) return;
 	if (f->stream.arrivals > 0) {
-		node_ready(sim, f->rx_host, READY_STREAM, flow);
+		node_ready(sim, flow_rx_host(sim, flow), READY_STREAM, flow);
 	} else if (f->fin_sent && f->fin_at <= sim->now) {
 		if (!sim->conn[conn].over[rx]) flow_finish(sim, flow ^ 1, sim->now);
 		net_closing(sim, conn, rx, CLOSE_EOF);
@@ -292,35 +319,33 @@ void flow_stuck(struct sim *sim, uint32_t flow)
 {
 	struct flow *f = &sim->flow[flow];
 	uint32_t conn = flow_conn(flow), side = flow_side(flow);
-	bool unanswered = sim->conn[conn].over[1 - side] && f->stream.arrivals > 0;
 
 	f->stuck_armed = false;
-	if (end_gone(sim, conn, side) || (!unanswered && f->left == 0)) return;
-	if (f->progress_at + user_timeout(sim, f, side) > sim->now) {
-		arm_stuck(sim, flow, f->progress_at);
+	if (end_gone(sim, conn, side) || (!f->unanswered && f->left == 0)) return;
+	if (f->progress_at + user_timeout(sim, flow) > sim->now) {
+		arm_stuck(sim, flow);
 		return;
 	}
 	if (!sim->conn[conn].over[1 - side]) net_reset_from(sim, conn, side, sim->now);
 	net_closing(sim, conn, side, CLOSE_TIMEOUT);
 }
 
-/* Has something of this stream not come by now? */
-static bool in_flight(const struct sim *sim, const struct flow *f) { return f->stream.arrivals > 0 && f->stream.last_at > sim->now; }
-
+/* What has come is acknowledged, read or not; what has not, bytes or FIN, comes to nobody. */
 void flow_peer_vanished(struct sim *sim, uint32_t flow)
 {
 	const struct flow *f = &sim->flow[flow];
+	uint64_t last = max_u64(f->stream.arrivals > 0 ? f->stream.last_at : 0, f->fin_sent ? f->fin_at : 0);
 
-	if (in_flight(sim, f) || f->left > 0) arm_stuck(sim, flow, sim->now);
+	if (last > sim->now) sent_to_nobody(sim, flow, sim->now, last);
 }
 
-/* A sender with something unacknowledged sends it again after 200 ms, 600 ms, .. and is answered by the host that is back. */
+/* A sender with something unacknowledged or refused sends it or asks for room again after 200 ms, 600 ms, .. and is answered by the host. */
 void flow_peer_back(struct sim *sim, uint32_t flow)
 {
 	const struct flow *f = &sim->flow[flow];
 	uint64_t at = f->progress_at, wait = max_u64(retransmit_first, 2 * f->latency_ns);
 
-	if (!f->stuck_armed) return;
+	if (!f->unanswered && f->left == 0) return;
 	while (at <= sim->now) {
 		at += wait;
 		wait = 2 * wait < retransmit_max ? 2 * wait : retransmit_max;

@@ -22,14 +22,14 @@ static char *copy_text(const char *text)
 /* Brings the service of each waiting job up to now. */
 static void serve(struct sim *sim, struct host *h)
 {
-	uint64_t dt = sim->now - h->served_at, all = dt * h->config.cores, busy = h->busy_ns - h->served_busy, each;
+	uint64_t dt = sim->now - h->served_at, busy = h->busy_ns - h->served_busy, all, each;
 
 	h->served_at = sim->now;
 	if (busy > dt) busy = dt; /* one thread; what is charged ahead counts when it comes */
 	h->served_busy += busy;
 	if (h->jobs == 0) return;
-	all = max_u64(all - busy, dt / 4);
-	each = all * PARTS / h->jobs;
+	all = max_u64((dt * h->config.cores - busy) * PARTS, dt * PARTS / 4);
+	each = all / h->jobs;
 	if (each > dt * PARTS) each = dt * PARTS;
 	h->served += each;
 	h->job_ns += each * h->jobs / PARTS;
@@ -44,7 +44,7 @@ static void arm_jobs(struct sim *sim, uint32_t host)
 	left = (sim->conn[h->job_first].job_at - h->served + PARTS - 1) / PARTS;
 	need = h->jobs <= h->config.cores ? left : (left * h->jobs + h->config.cores - 1) / h->config.cores;
 	h->job_armed = true;
-	queue_push(&sim->queue, sim->now + max_u64(need, 1), host_kind(sim, QUEUE_JOBS, host), host);
+	queue_push(&sim->queue, sim->now + need, host_kind(sim, QUEUE_JOBS, host), host);
 }
 
 static void job_add(struct sim *sim, uint32_t conn)
@@ -79,6 +79,17 @@ void tls_start(struct sim *sim, uint32_t conn, uint32_t side, const struct actio
 	}
 	assert(tls->server);
 	if (tls->meta_name != NULL) c->meta_name = copy_text(tls->meta_name);
+	if (at > sim->now)
+		queue_push(&sim->queue, at, conn_kind(sim, QUEUE_TLS, conn), conn);
+	else
+		tls_wanted(sim, conn);
+}
+
+void tls_wanted(struct sim *sim, uint32_t conn)
+{
+	struct conn *c = &sim->conn[conn];
+
+	if (end_gone(sim, conn, 1)) return;
 	c->tls_wanted = true;
 	if (c->hello_come) job_add(sim, conn);
 }
@@ -87,7 +98,10 @@ void tls_hello(struct sim *sim, uint32_t conn)
 {
 	struct conn *c = &sim->conn[conn];
 
-	if (end_gone(sim, conn, 1)) return;
+	if (end_gone(sim, conn, 1)) {
+		if (c->died) flow_at_nobody(sim, 2 * conn);
+		return;
+	}
 	c->hello_come = true;
 	if (c->tls_wanted) job_add(sim, conn);
 }
@@ -117,7 +131,10 @@ void tls_flight(struct sim *sim, uint32_t conn)
 {
 	struct flow *f = &sim->flow[2 * conn];
 
-	if (end_gone(sim, conn, 0)) return;
+	if (end_gone(sim, conn, 0)) {
+		if (sim->conn[conn].died) flow_at_nobody(sim, 2 * conn + 1);
+		return;
+	}
 	f->stream.last_at = max_u64(sim->now + f->latency_ns, f->stream.last_at);
 	queue_push(&sim->queue, f->stream.last_at, conn_kind(sim, QUEUE_FINISHED, conn), conn);
 	node_ready(sim, sim->conn[conn].host[0], READY_SECURED, 2 * conn);
@@ -125,6 +142,9 @@ void tls_flight(struct sim *sim, uint32_t conn)
 
 void tls_finished(struct sim *sim, uint32_t conn)
 {
-	if (end_gone(sim, conn, 1)) return;
+	if (end_gone(sim, conn, 1)) {
+		if (sim->conn[conn].died) flow_at_nobody(sim, 2 * conn);
+		return;
+	}
 	node_ready(sim, sim->conn[conn].host[1], READY_SECURED, 2 * conn + 1);
 }

@@ -227,18 +227,6 @@ void node_cpu_free(struct sim *sim, uint32_t host)
 
 /* ---- a turn ---- */
 
-uint32_t node_conn(const struct sim *sim, const struct host *h, uint64_t token, uint32_t *side)
-{
-	uint32_t slot = token_slot(token), conn;
-
-	*side = token_is_machine(token) ? 0 : 1;
-	if (*side == 0)
-		conn = slot < h->config.slots ? h->dial[slot] : NONE;
-	else
-		conn = slot < h->slots ? h->slot[slot].conn : NONE;
-	return conn != NONE && sim->conn[conn].token[*side] == token ? conn : NONE;
-}
-
 static void apply_close(struct sim *sim, uint32_t host, const struct action *x, uint64_t at)
 {
 	uint32_t side, conn = node_conn(sim, &sim->host[host], x->token, &side);
@@ -325,7 +313,7 @@ static void step(struct sim *sim, uint32_t host, struct event *e)
 	if (sim->hooks.deliver != NULL)
 		for (uint32_t i = 0; i < sim->up.n; i++) sim->hooks.deliver(sim->hooks.ctx, host, &sim->up.v[i]);
 	actions_reset(&sim->out);
-	actions_reset(&sim->up);
+	if (sim->up.n > 0) actions_reset(&sim->up); /* nothing but deliveries is in it */
 	sim->in_step = false;
 }
 
@@ -362,7 +350,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 {
 	struct flow *f = &sim->flow[id];
 	uint32_t conn = flow_conn(id), rx = 1 - flow_side(id), n;
-	uint64_t back = sim->flow[id ^ 1].latency_ns;
+	uint64_t back = f->back_ns;
 	struct event e = { .kind = EVENT_BYTES, .token = f->rx_token };
 	const uint8_t *p;
 
@@ -374,7 +362,7 @@ static void run_stream(struct sim *sim, uint32_t host, uint32_t id)
 		return;
 	}
 	if (n > f->read_max) n = f->read_max;
-	if (n < f->read_max && stream_ready(&f->stream, sim->now, n + 1) > n) {
+	if (n < f->read_max && stream_more(&f->stream, sim->now)) {
 		uint32_t max = f->read_max < SIM_TURN_MAX ? f->read_max : SIM_TURN_MAX;
 		n = stream_gather(&f->stream, &sim->pool, sim->now, sim->scratch, max, back);
 		e.bytes = (struct event_bytes){ .p = sim->scratch, .n = n };
@@ -469,7 +457,9 @@ static void run_closed(struct sim *sim, uint32_t host, uint32_t conn, uint32_t s
 	struct event e = { .kind = EVENT_CLOSED, .token = c->token[side], .closed = { (enum close_cause)c->cause[side] } };
 
 	if (side == 0) sim->host[host].dial[token_slot(e.token)] = NONE; /* the machine may use its slot again at once */
+	sim->ending = conn;
 	turn(sim, host, &e);
+	sim->ending = NONE;
 	if (sim->hooks.ended != NULL) sim->hooks.ended(sim->hooks.ctx, host, e.token);
 	net_over(sim, conn, side);
 }

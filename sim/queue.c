@@ -1,4 +1,4 @@
-/* The radix heap and its sorted front. */
+/* The levels and the run. */
 #include "queue.h"
 
 #include "../ref/buf.h"
@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAP = 64 };
+enum { FIRST_CAP = 16 };
 
 void queue_init(struct queue *q) { *q = (struct queue){ 0 }; }
 
 void queue_free(struct queue *q)
 {
-	for (int i = 0; i < QUEUE_BUCKETS; i++) free(q->bucket[i].v);
+	for (int level = 0; level < QUEUE_LEVELS; level++)
+		for (int s = 0; s < QUEUE_SLOTS; s++) free(q->slot[level][s].v);
 	free(q->run.v);
 	queue_init(q);
 }
@@ -43,53 +44,63 @@ static void sort(struct queue_bucket *b)
 	}
 }
 
-static void bucket_to_run(struct queue *q, uint32_t i)
+static void slot_to_run(struct queue *q, struct queue_bucket *b, uint64_t end)
 {
 	struct queue_bucket empty = q->run;
 
-	q->run = q->bucket[i];
-	q->bucket[i] = empty;
-	q->bucket[i].n = 0;
-	if (i != 0) sort(&q->run); /* bucket 0 is of one time */
-	/* The last time that differs from `last` in bit i - 1 first; with `last` moved to the earliest, nothing of below is left. */
-	q->run_end = i == 0 ? q->last : i == 64 ? UINT64_MAX : q->run.v[0].at | ((UINT64_C(1) << (i - 1)) - 1);
+	q->run = *b;
+	*b = empty;
+	b->n = 0;
+	sort(&q->run);
+	q->run_end = end;
 	q->last = q->run.v[0].at;
 	q->front = 0;
+}
+
+static void spread(struct queue *q, struct queue_bucket *b, uint64_t start)
+{
+	struct queue_bucket taken = *b;
+
+	b->n = 0;
+	q->last = start;
+	for (uint32_t k = 0; k < taken.n; k++) queue_slot_add(q, taken.v[k]); /* all go to lower levels: b itself is not touched */
 }
 
 bool queue_refill(struct queue *q, uint64_t until)
 {
 	q->run.n = q->front = 0;
 	for (;;) {
-		uint32_t i = q->bucket[0].n > 0 ? 0 : q->used == 0 ? QUEUE_BUCKETS : (uint32_t)__builtin_ctzll(q->used) + 1;
-		struct queue_bucket *b = &q->bucket[i], taken;
-		uint64_t min;
+		uint32_t level = 0, s;
+		uint64_t span, start;
+		struct queue_bucket *b;
 
-		if (i == QUEUE_BUCKETS) return false;
-		min = i == 0 ? q->last : earliest(b);
-		if (min > until) return false; /* time stays: what comes may still be earlier */
-		if (i != 0) q->used &= q->used - 1;
-		if (i == 0 || b->n <= QUEUE_RUN) {
-			bucket_to_run(q, i);
+		while (level < QUEUE_LEVELS && q->used[level] == 0) level++;
+		if (level == QUEUE_LEVELS) return false;
+		s = (uint32_t)__builtin_ctzll(q->used[level]);
+		b = &q->slot[level][s];
+		span = (UINT64_C(1) << (QUEUE_DIGIT * level)) - 1; /* the last level's is short of nothing: 64 bits end there */
+		start = (b->v[0].at | span) - span;
+		/* Time stays if nothing is due: what comes may still be earlier. */
+		if (start > until || (start + span > until && earliest(b) > until)) return false;
+		q->used[level] &= q->used[level] - 1;
+		if (b->n <= QUEUE_RUN || level == 0) {
+			slot_to_run(q, b, start + span);
 			return true;
 		}
-		taken = *b;
-		b->n = 0;
-		q->last = min;
-		for (uint32_t k = 0; k < taken.n; k++) queue_bucket_add(q, taken.v[k]); /* all go to lower buckets: b itself is not touched */
+		spread(q, b, start);
 	}
 }
 
-/* The later half goes back to the buckets, cut between two times. */
+/* The later half goes back to the levels, cut between two times. */
 static void cut_run(struct queue *q)
 {
 	uint32_t k = q->front + (q->run.n - q->front) / 2, n = q->run.n;
 
-	while (k < n && q->run.v[k].at == q->run.v[k - 1].at) k++;
-	if (k == n) return;
+	if (q->run.v[k - 1].at == q->run.v[n - 1].at) return; /* nowhere: a crowd of one time is not looked through again and again */
+	while (q->run.v[k].at == q->run.v[k - 1].at) k++;
 	q->run_end = q->run.v[k].at - 1;
 	q->run.n = k;
-	for (; k < n; k++) queue_bucket_add(q, q->run.v[k]);
+	for (; k < n; k++) queue_slot_add(q, q->run.v[k]);
 }
 
 void queue_run_insert(struct queue *q, struct queued e)
@@ -98,7 +109,7 @@ void queue_run_insert(struct queue *q, struct queued e)
 	uint32_t k;
 
 	if (q->front > 0 && q->front == b->n) q->front = b->n = 0;
-	if (b->n == b->cap && q->front > 0) {
+	if (b->n == b->cap && q->front > b->n / 2) { /* as much was taken as is moved */
 		memmove(b->v, b->v + q->front, (b->n - q->front) * sizeof *b->v);
 		b->n -= q->front;
 		q->front = 0;

@@ -1,18 +1,15 @@
 /* The pending events, in order of (time, order of insertion).
  *
- * A radix heap with a sorted front. Bucket i holds events whose time first differs in bit i - 1 from `last`; it needs only what a
- * simulation promises, that time never goes back, and has no width to tune. The lowest bucket is not spread down to its last bit:
- * once it is short it is sorted and becomes the run from which events leave. What comes meanwhile for the span of the run is put
- * in its place there. Events of one time are at every moment together in one bucket or in the run, and are moved in order, so equal
- * times leave in the order in which they came.
- *
- * The run also says what is next, so that the owner can fetch it into the cache. */
+ * A radix heap of 64-way digits with a sorted front. An event stands on the level of the highest digit (6 bits) in which its time differs
+ * from `last`, in the slot of that digit's value. It needs only what a simulation promises, that time never goes back, and has no
+ * width to tune. The lowest slot becomes the run, from which events leave, once it is short enough to be sorted; a longer one is spread
+ * over the levels below. What comes meanwhile for the span of the run is put in its place there. Events of one time are at every
+ * moment together in one slot or in the run, and are moved in order, so equal times leave in the order in which they came. */
 #ifndef SIM_QUEUE_H
 #define SIM_QUEUE_H
 
 #include <assert.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct queued {
@@ -21,7 +18,13 @@ struct queued {
 	uint32_t id;
 };
 
-enum { QUEUE_BUCKETS = 65, QUEUE_RUN = 32 /* a bucket this short is sorted */, QUEUE_RUN_MAX = 128 /* a longer run is cut in two */ };
+enum {
+	QUEUE_DIGIT = 6, /* bits */
+	QUEUE_SLOTS = 1 << QUEUE_DIGIT,
+	QUEUE_LEVELS = 11,  /* 66 bits */
+	QUEUE_RUN = 32,     /* a slot this short is sorted */
+	QUEUE_RUN_MAX = 128 /* a longer run is cut in two */
+};
 
 struct queue_bucket {
 	struct queued *v;
@@ -29,14 +32,14 @@ struct queue_bucket {
 };
 
 struct queue {
-	struct queue_bucket run; /* sorted */
-	uint32_t front;          /* its next */
-	uint64_t run_end;        /* everything pending up to and at this time is in the run */
-	uint64_t now;            /* of the event popped last: nothing may be earlier */
-	uint64_t last;           /* what the buckets differ from; <= all in them */
-	uint64_t n;              /* pending */
-	uint64_t used;           /* bit i: bucket i + 1 holds something */
-	struct queue_bucket bucket[QUEUE_BUCKETS];
+	struct queue_bucket run;     /* sorted */
+	uint32_t front;              /* its next */
+	uint64_t run_end;            /* everything pending up to and at this time is in the run */
+	uint64_t now;                /* of the event popped last: nothing may be earlier */
+	uint64_t last;               /* what the levels differ from; <= all in them */
+	uint64_t n;                  /* pending */
+	uint64_t used[QUEUE_LEVELS]; /* bit s: slot s holds something */
+	struct queue_bucket slot[QUEUE_LEVELS][QUEUE_SLOTS];
 };
 
 void queue_init(struct queue *q);
@@ -46,15 +49,15 @@ void queue_bucket_grow(struct queue_bucket *b);
 bool queue_refill(struct queue *q, uint64_t until);
 void queue_run_insert(struct queue *q, struct queued e);
 
-static inline void queue_bucket_add(struct queue *q, struct queued e)
+static inline void queue_slot_add(struct queue *q, struct queued e)
 {
-	uint64_t differs = e.at ^ q->last;
-	uint32_t i = differs == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(differs);
-	struct queue_bucket *b = &q->bucket[i];
+	uint32_t bit = 63 - (uint32_t)__builtin_clzll((e.at ^ q->last) | 1), level = bit * 43 >> 8; /* bit / 6 */
+	uint32_t s = (uint32_t)(e.at >> (QUEUE_DIGIT * level)) % QUEUE_SLOTS;
+	struct queue_bucket *b = &q->slot[level][s];
 
 	if (b->n == b->cap) queue_bucket_grow(b);
 	b->v[b->n++] = e;
-	if (i != 0) q->used |= UINT64_C(1) << (i - 1);
+	q->used[level] |= UINT64_C(1) << s;
 }
 
 /* at >= the time of the event last popped. */
@@ -65,7 +68,7 @@ static inline void queue_push(struct queue *q, uint64_t at, uint32_t kind, uint3
 	assert(at >= q->now);
 	q->n++;
 	if (at > q->run_end)
-		queue_bucket_add(q, e);
+		queue_slot_add(q, e);
 	else
 		queue_run_insert(q, e);
 }
@@ -82,8 +85,5 @@ static inline bool queue_pop(struct queue *q, uint64_t until, struct queued *out
 	q->n--;
 	return true;
 }
-
-/* The k-th of what comes next, as far as it is known by now; NULL: it is not. */
-static inline const struct queued *queue_next(const struct queue *q, uint32_t k) { return q->front + k < q->run.n ? &q->run.v[q->front + k] : NULL; }
 
 #endif

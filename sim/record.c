@@ -32,7 +32,7 @@ enum insert {
 };
 
 static const char *const insert_sql[INSERTS] = {
-	[INSERT_RUN] = "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 'unfinished')",
+	[INSERT_RUN] = "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 'unfinished')",
 	[INSERT_FILE] = "INSERT INTO file VALUES (?, ?, ?, ?)",
 	[INSERT_ENTITY] = "INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?)",
 	[INSERT_DRAW] = "INSERT INTO draw VALUES (?, ?, ?, ?, ?)",
@@ -83,9 +83,12 @@ uint32_t record_event_n(const struct event *e)
 
 static void fail(struct record *r, const char *doing)
 {
+	int code = sqlite3_errcode(r->db), number = code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(r->db) : 0;
+
 	if (r->failed) return;
 	r->failed = true;
-	snprintf(r->error, sizeof r->error, "cannot %s the trace: %s", doing, sqlite3_errmsg(r->db));
+	snprintf(r->error, sizeof r->error, "cannot %s the trace: %s%s%s%s", doing, sqlite3_errmsg(r->db), number == 0 ? "" : " (",
+	         number == 0 ? "" : strerror(number), number == 0 ? "" : ")");
 }
 
 static bool run_sql(struct record *r, const char *sql, const char *doing)
@@ -133,7 +136,9 @@ bool record_close(struct record *r, char error[RECORD_ERROR_SIZE])
 	if (r == NULL) return true;
 	for (int i = 0; i < INSERTS; i++) sqlite3_finalize(r->insert[i]);
 	if (!r->failed) run_sql(r, "COMMIT", "finish");
-	if (!r->failed) run_sql(r, "PRAGMA journal_mode = DELETE", "finish"); /* one file for those who carry it away */
+	/* One file for those who carry it away; where somebody reads it right now, all is written as well, in two. */
+	if (!r->failed && sqlite3_exec(r->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) != SQLITE_OK && sqlite3_errcode(r->db) != SQLITE_BUSY)
+		fail(r, "finish");
 	good = !r->failed;
 	if (!good && error != r->error) memcpy(error, r->error, RECORD_ERROR_SIZE);
 	sqlite3_close(r->db);
@@ -177,7 +182,8 @@ void record_run(struct record *r, const struct record_run *run)
 	put_text(s, 5, record_level_name(r->level));
 	put_int(s, 6, run->until_ns);
 	put_text(s, 7, run->overrides);
-	put_int(s, 8, run->cities);
+	put_text(s, 8, run->plant);
+	put_int(s, 9, run->cities);
 	done(r, s);
 }
 
@@ -328,6 +334,11 @@ static void end_row(struct record *r, bool finished, uint64_t events, struct sim
 	done(r, s);
 }
 
+void record_commit(struct record *r)
+{
+	if (r != NULL && !r->failed) run_sql(r, "COMMIT; BEGIN", "write to");
+}
+
 void record_second(struct record *r, uint64_t t, uint64_t events, struct sim_digest digest, uint64_t connected, uint64_t zombies, uint64_t away)
 {
 	sqlite3_stmt *s = row(r, INSERT_SECOND);
@@ -343,7 +354,7 @@ void record_second(struct record *r, uint64_t t, uint64_t events, struct sim_dig
 	put_int(s, 6, away);
 	done(r, s);
 	end_row(r, false, events, digest, "unfinished");
-	if (!r->failed) run_sql(r, "COMMIT; BEGIN", "write to");
+	record_commit(r);
 }
 
 void record_expect(struct record *r, uint32_t line, const char *text, const char *measured, bool ok, bool goal)
@@ -407,6 +418,8 @@ struct record_reader {
 	struct record_file_row *file;
 	char **copy; /* of the files' texts */
 	uint32_t files;
+	bool events_over, seconds_over; /* SQLite would begin again */
+	char error[RECORD_ERROR_SIZE];
 };
 
 void record_reader_free(struct record_reader *r)
@@ -422,6 +435,37 @@ void record_reader_free(struct record_reader *r)
 	sqlite3_close(r->db);
 	free(r);
 }
+
+const char *record_reader_error(const struct record_reader *r) { return r->error[0] == 0 ? NULL : r->error; }
+
+static bool prepare(struct record_reader *r, const char *sql, sqlite3_stmt **out)
+{
+	if (sqlite3_prepare_v2(r->db, sql, -1, out, NULL) == SQLITE_OK) return true;
+	snprintf(r->error, sizeof r->error, "%s", sqlite3_errmsg(r->db));
+	return false;
+}
+
+/* The next row. `kinds` says what each column must hold: i, t. A trace that somebody altered may hold anything. */
+static bool step(struct record_reader *r, sqlite3_stmt *s, const char *kinds)
+{
+	int result = sqlite3_step(s);
+
+	if (result == SQLITE_DONE) return false;
+	if (result != SQLITE_ROW) {
+		snprintf(r->error, sizeof r->error, "%s", sqlite3_errmsg(r->db));
+		return false;
+	}
+	for (int i = 0; kinds[i] != 0; i++) {
+		if (sqlite3_column_type(s, i) == (kinds[i] == 'i' ? SQLITE_INTEGER : SQLITE_TEXT)) continue;
+		snprintf(r->error, sizeof r->error, "%s is no %s in a row of: %s", sqlite3_column_name(s, i), kinds[i] == 'i' ? "integer" : "text",
+		         sqlite3_sql(s));
+		return false;
+	}
+	return true;
+}
+
+static uint64_t int_at(sqlite3_stmt *s, int at) { return (uint64_t)sqlite3_column_int64(s, at); }
+static const char *text_at(sqlite3_stmt *s, int at) { return (const char *)sqlite3_column_text(s, at); }
 
 static char *copy_column(sqlite3_stmt *s, int at, size_t *n)
 {
@@ -441,8 +485,8 @@ static bool read_files(struct record_reader *r)
 	uint32_t cap = 0;
 	size_t n;
 
-	if (sqlite3_prepare_v2(r->db, "SELECT name, kind, text FROM file ORDER BY id", -1, &s, NULL) != SQLITE_OK) return false;
-	while (sqlite3_step(s) == SQLITE_ROW) {
+	if (!prepare(r, "SELECT name, kind, text FROM file ORDER BY id", &s)) return false;
+	while (step(r, s, "ttt")) {
 		struct record_file_row *f;
 		char **copy;
 		MEM_ROOM(r->file, r->files, cap);
@@ -453,70 +497,75 @@ static bool read_files(struct record_reader *r)
 		f->kind = copy[1] = copy_column(s, 1, &n);
 		f->text = copy[2] = copy_column(s, 2, &f->n);
 	}
-	return sqlite3_finalize(s) == SQLITE_OK;
+	sqlite3_finalize(s);
+	return r->error[0] == 0;
 }
 
-static int64_t version_of(sqlite3 *db)
+static int64_t pragma(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *s;
+	int64_t value = -1;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK) return -1;
+	if (sqlite3_step(s) == SQLITE_ROW) value = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return value;
+}
+
+/* Opened for writing, never written: a journal that a killed run left behind must be readable. */
+static bool is_trace(struct record_reader *r, const char *path)
+{
 	int64_t version = -1;
 
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &s, NULL) != SQLITE_OK) return -1;
-	if (sqlite3_step(s) == SQLITE_ROW) version = sqlite3_column_int64(s, 0);
-	sqlite3_finalize(s);
-	return version;
+	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) version = pragma(r->db, "PRAGMA user_version");
+	if (version < 0)
+		snprintf(r->error, sizeof r->error, "%s, expected a trace", sqlite3_errmsg(r->db));
+	else if (pragma(r->db, "PRAGMA application_id") != RECORD_APPLICATION)
+		snprintf(r->error, sizeof r->error, "found another database, expected a trace");
+	else if (version != RECORD_VERSION)
+		snprintf(r->error, sizeof r->error, "found a trace of version %lld, expected version %d", (long long)version, RECORD_VERSION);
+	return r->error[0] == 0;
 }
 
 struct record_reader *record_reader_new(const char *path, char error[RECORD_ERROR_SIZE])
 {
 	struct record_reader *r = mem_zero(1, sizeof *r);
-	int64_t version = -1;
+	char damage[RECORD_ERROR_SIZE];
 
-	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK)
-		version = version_of(r->db); /* writing: a journal may be left over */
-	if (version < 0) {
-		snprintf(error, RECORD_ERROR_SIZE, "%s: expected a trace: %s", path, sqlite3_errmsg(r->db));
-	} else if (version != RECORD_VERSION) {
-		snprintf(error, RECORD_ERROR_SIZE, "%s: expected a trace of version %d, this is %lld (0: no trace at all)", path, RECORD_VERSION,
-		         (long long)version);
-	} else if (!read_files(r) ||
-	           sqlite3_prepare_v2(r->db,
-	                              "SELECT scenario, seed, build, level, until_ns, overrides, cities, finished, events, digest, verdict FROM run",
-	                              -1, &r->run, NULL) != SQLITE_OK ||
-	           sqlite3_prepare_v2(r->db, "SELECT seq, t, host, kind, token, n, content FROM event ORDER BY seq", -1, &r->event, NULL) !=
-	                   SQLITE_OK ||
-	           sqlite3_prepare_v2(r->db, "SELECT t, events, digest FROM second_run ORDER BY t", -1, &r->second, NULL) != SQLITE_OK ||
-	           sqlite3_prepare_v2(r->db, "SELECT name FROM entity WHERE host = ?", -1, &r->host, NULL) != SQLITE_OK) {
-		snprintf(error, RECORD_ERROR_SIZE, "%s: a damaged trace: %s", path, sqlite3_errmsg(r->db));
-	} else {
-		return r;
+	if (is_trace(r, path)) {
+		if (read_files(r) &&
+		    prepare(r, "SELECT scenario, seed, build, level, until_ns, overrides, plant, cities, finished, events, digest, verdict FROM run",
+		            &r->run) &&
+		    prepare(r, "SELECT seq, t, host, kind, token, n, content FROM event ORDER BY seq", &r->event) &&
+		    prepare(r, "SELECT t, events, digest FROM second_run ORDER BY t", &r->second) &&
+		    prepare(r, "SELECT name FROM entity WHERE host = ?", &r->host))
+			return r;
+		memcpy(damage, r->error, sizeof damage);
+		snprintf(r->error, sizeof r->error, "the trace is damaged: %.250s", damage);
 	}
+	memcpy(error, r->error, RECORD_ERROR_SIZE);
 	record_reader_free(r);
 	return NULL;
 }
 
-static const char *text_at(sqlite3_stmt *s, int at)
-{
-	const char *p = (const char *)sqlite3_column_text(s, at);
-
-	return p == NULL ? "" : p;
-}
-
 bool record_reader_run(struct record_reader *r, struct record_run_row *out)
 {
-	if (sqlite3_step(r->run) != SQLITE_ROW) return false;
+	sqlite3_stmt *s = r->run;
+
+	if (!step(r, s, "tittittiiitt")) return false;
 	*out = (struct record_run_row){
-		.scenario = text_at(r->run, 0),
-		.seed = (uint64_t)sqlite3_column_int64(r->run, 1),
-		.build = text_at(r->run, 2),
-		.level = text_at(r->run, 3),
-		.until_ns = (uint64_t)sqlite3_column_int64(r->run, 4),
-		.overrides = text_at(r->run, 5),
-		.cities = (uint64_t)sqlite3_column_int64(r->run, 6),
-		.finished = sqlite3_column_int64(r->run, 7) != 0,
-		.events = (uint64_t)sqlite3_column_int64(r->run, 8),
-		.digest = text_at(r->run, 9),
-		.verdict = text_at(r->run, 10),
+		.scenario = text_at(s, 0),
+		.seed = int_at(s, 1),
+		.build = text_at(s, 2),
+		.level = text_at(s, 3),
+		.until_ns = int_at(s, 4),
+		.overrides = text_at(s, 5),
+		.plant = text_at(s, 6),
+		.cities = int_at(s, 7),
+		.finished = int_at(s, 8) != 0,
+		.events = int_at(s, 9),
+		.digest = text_at(s, 10),
+		.verdict = text_at(s, 11),
 	};
 	return true;
 }
@@ -528,29 +577,33 @@ bool record_reader_event(struct record_reader *r, struct record_event_row *out)
 {
 	sqlite3_stmt *s = r->event;
 
-	if (sqlite3_step(s) != SQLITE_ROW) return false;
-	*out = (struct record_event_row){ .seq = (uint64_t)sqlite3_column_int64(s, 0),
-		                          .t = (uint64_t)sqlite3_column_int64(s, 1),
-		                          .host = (uint32_t)sqlite3_column_int64(s, 2),
+	if (r->events_over || !step(r, s, "iiitiii")) {
+		r->events_over = true;
+		return false;
+	}
+	*out = (struct record_event_row){ .seq = int_at(s, 0),
+		                          .t = int_at(s, 1),
+		                          .host = int_at(s, 2),
 		                          .kind = text_at(s, 3),
-		                          .token = (uint64_t)sqlite3_column_int64(s, 4),
-		                          .n = (uint32_t)sqlite3_column_int64(s, 5),
-		                          .content = (uint64_t)sqlite3_column_int64(s, 6) };
+		                          .token = int_at(s, 4),
+		                          .n = int_at(s, 5),
+		                          .content = int_at(s, 6) };
 	return true;
 }
 
 bool record_reader_second(struct record_reader *r, struct record_second_row *out)
 {
-	if (sqlite3_step(r->second) != SQLITE_ROW) return false;
-	*out = (struct record_second_row){ .t = (uint64_t)sqlite3_column_int64(r->second, 0),
-		                           .events = (uint64_t)sqlite3_column_int64(r->second, 1),
-		                           .digest = text_at(r->second, 2) };
+	if (r->seconds_over || !step(r, r->second, "iit")) {
+		r->seconds_over = true;
+		return false;
+	}
+	*out = (struct record_second_row){ .t = int_at(r->second, 0), .events = int_at(r->second, 1), .digest = text_at(r->second, 2) };
 	return true;
 }
 
-const char *record_reader_host(struct record_reader *r, uint32_t host)
+const char *record_reader_host(struct record_reader *r, uint64_t host)
 {
 	sqlite3_reset(r->host);
-	sqlite3_bind_int64(r->host, 1, host);
-	return sqlite3_step(r->host) == SQLITE_ROW ? text_at(r->host, 0) : "";
+	sqlite3_bind_int64(r->host, 1, (sqlite3_int64)host);
+	return step(r, r->host, "t") ? text_at(r->host, 0) : "?";
 }

@@ -16,7 +16,8 @@ struct story;
 
 enum record_level { RECORD_OFF, RECORD_SUMMARY, RECORD_SAMPLED, RECORD_FULL, RECORD_LEVELS };
 const char *record_level_name(enum record_level level);
-enum { RECORD_ERROR_SIZE = 300, RECORD_VERSION = 1, RECORD_SAMPLE = 64 };
+enum { RECORD_ERROR_SIZE = 300, RECORD_VERSION = 2, RECORD_SAMPLE = 64 /* sampled: events whose seq is a multiple of this */ };
+enum { RECORD_APPLICATION = 0x64657270 /* "derp" */ };
 
 /* ---- writing ---- */
 
@@ -29,7 +30,7 @@ const char *record_error(const struct record *r);
 bool record_wants_events(const struct record *r);
 
 struct record_run {
-	const char *scenario, *title, *build, *overrides;
+	const char *scenario, *title, *build, *overrides, *plant;
 	uint64_t seed, until_ns, cities;
 };
 void record_run(struct record *r, const struct record_run *run);
@@ -45,6 +46,8 @@ struct record_node_second {
 	uint64_t delivered, forwarded, dropped, cpu_ns, handshake_ns;
 };
 void record_node_second(struct record *r, uint64_t t, const struct record_node_second *s);
+/* What came before survives from here on, whatever happens to the program. */
+void record_commit(struct record *r);
 /* Also commits what came before. */
 void record_second(struct record *r, uint64_t t, uint64_t events, struct sim_digest digest, uint64_t connected, uint64_t zombies, uint64_t away);
 void record_expect(struct record *r, uint32_t line, const char *text, const char *measured, bool ok, bool goal);
@@ -60,16 +63,18 @@ uint32_t record_event_n(const struct event *e);
 /* ---- reading ---- */
 
 struct record_reader;
-/* NULL: error says why, also when the trace is of another version. */
+/* NULL: error says why, also when it is no trace or one of another version. */
 struct record_reader *record_reader_new(const char *path, char error[RECORD_ERROR_SIZE]);
 void record_reader_free(struct record_reader *r);
+/* Why a row could not be read, or is none of ours; NULL: all is well. Looked at when a row did not come. */
+const char *record_reader_error(const struct record_reader *r);
 
 struct record_run_row {
-	const char *scenario, *level, *overrides, *digest, *verdict, *build; /* live as long as the reader */
+	const char *scenario, *level, *overrides, *plant, *digest, *verdict, *build; /* live as long as the reader */
 	uint64_t seed, until_ns, cities, events;
 	bool finished;
 };
-/* False: the trace has no run, or it is damaged. */
+/* False: the trace has no run, or cannot be read. */
 bool record_reader_run(struct record_reader *r, struct record_run_row *out);
 struct record_file_row {
 	const char *name, *kind, *text;
@@ -79,8 +84,7 @@ uint32_t record_reader_files(const struct record_reader *r);
 struct record_file_row record_reader_file(const struct record_reader *r, uint32_t i);
 
 struct record_event_row {
-	uint64_t seq, t, token, content;
-	uint32_t host, n;
+	uint64_t seq, t, host, token, n, content;
 	const char *kind; /* until the next call */
 };
 /* The next row in order; false: no more. */
@@ -90,7 +94,7 @@ struct record_second_row {
 	const char *digest; /* until the next call */
 };
 bool record_reader_second(struct record_reader *r, struct record_second_row *out);
-/* Name of a host, "" if unknown; until the next call. */
-const char *record_reader_host(struct record_reader *r, uint32_t host);
+/* Name of a host, "?" if unknown; until the next call. */
+const char *record_reader_host(struct record_reader *r, uint64_t host);
 
 #endif

@@ -581,6 +581,8 @@ size_t scenario_error_print(const struct scenario_error *error, char *out, size_
 struct scenario_settings scenario_node_settings(const struct scenario *scenario, uint32_t region, uint32_t index);
 /* Nodes that a region has at most: nodes=, or the map's; 0 if neither is known. */
 uint32_t scenario_region_nodes(const struct scenario *scenario, uint32_t region);
+/* The one of the candidates that was probably meant by a word that is none of them; NULL: none is near. */
+const char *scenario_nearest(const char *word, const char *const *candidate, uint32_t candidates);
 /* Does the set's text name this node (picks not drawn, parts behind `but` taken away)? CONTROL and clients are no nodes. */
 bool scenario_set_has_node(const struct scenario_set *set, uint32_t region, uint32_t index);
 

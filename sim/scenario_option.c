@@ -57,7 +57,7 @@ static const struct scenario_option mesh_key_option[] = {
 static const struct scenario_option client_option[] = {
 	{ "order", SCENARIO_O_WORD, YES, .usual = "permuted",
 	  WORDS({ "permuted", 1, 0 }, { "rotated", 1, 0 }, { "same", 1, 0 }, { "scattered", 1, 0 }), AT(order) },
-	{ "return", SCENARIO_O_AMOUNT, NO, .draws = YES, TIME_LONG, .usual = "never", .never = "never", AT(back) },
+	{ "return", SCENARIO_O_AMOUNT, YES, .draws = YES, TIME_SOME, .usual = "never", .never = "never", AT(back) },
 	{ "backoff", SCENARIO_O_WORD, YES, .usual = "original", WORDS({ "original", 1, 0 }, { "full-jitter", 1, 0 }, { "none", 1, 0 }), AT(backoff) },
 	{ "hysteresis", SCENARIO_O_WORD, NO, .usual = "on", WORDS({ "on", 1, 0 }, { "off", 1, 0 }), AT(hysteresis) },
 	{ "home-needs", SCENARIO_O_WORD, NO, .usual = "stun", WORDS({ "stun", 1, 0 }, { "tcp", 1, 0 }), AT(home_needs) },

@@ -161,13 +161,19 @@ static uint32_t distance_of(const char *a, uint32_t n, const char *b, uint32_t m
 	return row[n % 3][m];
 }
 
-struct scenario_guess scenario_guess_begin(struct scenario_parse *p, struct scenario_spot spot)
+static struct scenario_guess guess_at(const char *p, uint32_t n)
 {
-	struct scenario_guess guess = { .p = spot.p, .n = spot.n };
+	struct scenario_guess guess = { .p = p, .n = p == NULL || n > SCENARIO_GUESS_SIZE ? 0 : n };
 
-	if (spot.p == NULL || spot.n > SCENARIO_GUESS_SIZE || ++p->guesses > SCENARIO_GUESSES_MAX) guess.n = 0;
 	guess.distance = guess.n < 2 ? 0 : guess.n / 3 < 1 ? 2 : guess.n / 3 < 3 ? guess.n / 3 + 1 : 4; /* to be under */
 	return guess;
+}
+
+struct scenario_guess scenario_guess_begin(struct scenario_parse *p, struct scenario_spot spot)
+{
+	struct scenario_guess guess = guess_at(spot.p, spot.n);
+
+	return guess.n > 0 && ++p->guesses > SCENARIO_GUESSES_MAX ? guess_at(NULL, 0) : guess;
 }
 
 void scenario_guess_offer(struct scenario_guess *guess, const char *candidate)
@@ -186,4 +192,13 @@ void scenario_guess_offer(struct scenario_guess *guess, const char *candidate)
 const char *scenario_guess_text(struct scenario_parse *p, const struct scenario_guess *guess)
 {
 	return guess->best == NULL ? "" : scenario_format(p, " Did you mean %s?", guess->best);
+}
+
+const char *scenario_nearest(const char *word, const char *const *candidate, uint32_t candidates)
+{
+	size_t n = strlen(word);
+	struct scenario_guess guess = guess_at(word, n > SCENARIO_GUESS_SIZE ? 0 : (uint32_t)n);
+
+	for (uint32_t i = 0; i < candidates; i++) scenario_guess_offer(&guess, candidate[i]);
+	return guess.best;
 }

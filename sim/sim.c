@@ -15,7 +15,7 @@ struct sim *sim_new(uint64_t seed, const struct sim_hooks *hooks, struct key_cac
 	sim->seed = seed;
 	sim->hooks = *hooks;
 	sim->keys = keys;
-	sim->conns_free = NONE;
+	sim->conns_free = sim->ending = NONE;
 	sim->digest_a = seed ^ UINT64_C(0x243f6a8885a308d3);
 	sim->digest_b = UINT64_C(0x13198a2e03707344);
 	sim->scratch = mem_alloc(SIM_TURN_MAX);
@@ -56,8 +56,13 @@ uint32_t sim_host_add(struct sim *sim, const struct sim_host_config *config)
 {
 	uint32_t host = sim->hosts;
 
-	assert(config->window > 0 && config->slots > 0 && config->fds > 0);
-	MEM_ROOM(sim->host, sim->hosts, sim->hosts_cap);
+	assert(config->window >= 2 * SIM_TURN_MAX); /* a full window is still under pressure after one reading: stream.c */
+	assert(config->slots > 0 && config->fds > 0);
+	if (sim->hosts == sim->hosts_cap) {
+		uint64_t before = sim->hosts_cap, cap = before ? 2 * before : 8;
+		sim->host = mem_grow_lines(sim->host, before * sizeof *sim->host, cap * sizeof *sim->host);
+		sim->hosts_cap = (uint32_t)cap;
+	}
 	sim->hosts++;
 	sim->host[host] = (struct host){ .config = *config };
 	node_init(sim, host);
@@ -98,10 +103,12 @@ void sim_crash(struct sim *sim, uint32_t host, enum sim_crash how)
 
 	assert(!sim->in_step && h->machine != NULL);
 	h->crash = how;
-	if (h->free_at <= sim->now)
+	if (h->free_at <= sim->now) {
 		crash_now(sim, host);
-	else
-		queue_push(&sim->queue, h->free_at, host_kind(sim, QUEUE_CRASH, host), host);
+		return;
+	}
+	queue_push(&sim->queue, h->free_at, host_kind(sim, QUEUE_CRASH, host), host);
+	h->free_at = TIME_NEVER; /* no other step begins */
 }
 
 bool sim_command(struct sim *sim, uint32_t host, const struct event_command *command) { return node_command(sim, host, command); }
@@ -186,6 +193,17 @@ bool sim_peer_of(const struct sim *sim, uint32_t host, uint64_t token, uint32_t 
 	if (conn == NONE || sim->conn[conn].over[1 - side] || sim->conn[conn].token[1 - side] == TOKEN_NONE) return false;
 	*peer_host = sim->conn[conn].host[1 - side];
 	*peer_token = sim->conn[conn].token[1 - side];
+	return true;
+}
+
+bool sim_other_end(const struct sim *sim, uint32_t host, uint64_t token, uint32_t *other, bool *died)
+{
+	uint32_t side, conn = node_conn(sim, &sim->host[host], token, &side);
+
+	if (conn == NONE && side == 0 && sim->ending != NONE && sim->conn[sim->ending].token[0] == token) conn = sim->ending;
+	if (conn == NONE) return false;
+	*other = sim->conn[conn].host[1 - side];
+	*died = sim->conn[conn].died;
 	return true;
 }
 

@@ -43,7 +43,7 @@ struct sim_host_config {
 	const struct cost_table *cost; /* NULL: infinitely fast */
 	uint32_t cores;
 	uint64_t user_timeout_ns; /* of accepted connections; 0: the kernel's 924 s */
-	uint32_t window;          /* bytes of a stream to this host that may be unread or unacknowledged */
+	uint32_t window;          /* bytes of a stream to this host that may be unread or unacknowledged; 2 * SIM_TURN_MAX at least */
 	uint32_t fds;             /* connections at a time; more are refused with CLOSED limit, or by not accepting */
 	uint32_t slots;           /* of the machine's own tokens */
 };
@@ -120,6 +120,9 @@ struct sim_digest sim_digest(const struct sim *sim);
 
 /* The truth about a connection: its other end. False: it is over, or there is none (yet). A silent host still has its ends. */
 bool sim_peer_of(const struct sim *sim, uint32_t host, uint64_t token, uint32_t *peer_host, uint64_t *peer_token);
+/* The host at the other end, also when that end is over; *died: one of the two went with its host. For a connection of which CLOSED
+ * is not yet through the machine; false: it is over. */
+bool sim_other_end(const struct sim *sim, uint32_t host, uint64_t token, uint32_t *other, bool *died);
 /* The unread bytes of all streams, in the order of connections: begin, then bytes in pieces. */
 struct sim_stream_visit {
 	void (*begin)(void *ctx, const struct sim_loss *flow);

@@ -31,18 +31,42 @@ void story_client_name(const struct story *st, uint32_t client, char out[NAME_MA
 	snprintf(out, NAME_MAX_LEN, "%s/%u/%u", t->def->name, t->copy, c->index);
 }
 
-void story_found(struct story *st, const char *rule, const char *format, ...)
+/* What a finding is of, and the rule of the protocol that it speaks of. */
+static const struct {
+	const char *name, *rule;
+} nothing[SCENARIO_NOTHINGS] = {
+	[SCENARIO_FORGED] = { "forged", "SRV-003" },           [SCENARIO_CHANGED] = { "changed", "SRV-004" },
+	[SCENARIO_DOUBLED] = { "doubled", "SRV-004" },         [SCENARIO_MISDELIVERED] = { "misdelivered", "SRV-005" },
+	[SCENARIO_MISORDERED] = { "misordered", "SRV-014" },   [SCENARIO_TWICE_FORWARDED] = { "twice-forwarded", "MSH-017" },
+	[SCENARIO_GONE_UNSEEN] = { "gone-unseen", "PGR-005" }, [SCENARIO_UNACCOUNTED] = { "unaccounted", "SRV-015" },
+};
+
+void story_found(struct story *st, enum scenario_nothing what, const char *format, ...)
 {
 	struct story_finding *f = &st->finding[st->findings < STORY_FINDINGS_MAX ? st->findings : STORY_FINDINGS_MAX - 1];
 	va_list args;
+	int n;
 
+	st->found[what]++;
 	if (st->findings++ >= STORY_FINDINGS_MAX) return;
 	f->at = sim_now(st->sim);
-	snprintf(f->rule, sizeof f->rule, "%s", rule);
+	snprintf(f->rule, sizeof f->rule, "%s", nothing[what].name);
+	n = snprintf(f->text, sizeof f->text, "%s: ", nothing[what].rule);
 	va_start(args, format);
-	vsnprintf(f->text, sizeof f->text, format, args);
+	vsnprintf(f->text + n, sizeof f->text - (size_t)n, format, args);
 	va_end(args);
 	record_finding(st->record, f->at, f->rule, f->text);
+}
+
+void story_packet_text(const struct story *st, const struct ledger_packet *p, char out[PACKET_TEXT])
+{
+	static const char *const unknown = "nobody";
+	char sent[48] = "";
+
+	if (p->sent_at != 0) story_print_value(SCENARIO_TIME, p->sent_at, sent, sizeof sent);
+	snprintf(out, PACKET_TEXT, "packet %u.%u of %u B from %s to %s%s%s", (uint32_t)p->number, (uint32_t)(p->number >> 32), p->size,
+	         p->from < st->clients ? st->client[p->from].name : unknown, p->to < st->clients ? st->client[p->to].name : unknown,
+	         sent[0] != 0 ? ", sent at " : "", sent);
 }
 
 struct prng story_stream(const struct story *st, const char *name, const struct scenario_line *line, const char *key)
@@ -64,7 +88,7 @@ void story_draw_note(struct story *st, const char *name, const struct scenario_l
 		MEM_ROOM(st->draw, st->draws, st->draws_cap);
 		d = &st->draw[st->draws++];
 		memset(d, 0, sizeof *d);
-		d->word = line->word, d->key = key, d->line = line->line, d->unit = unit;
+		d->word = line->word, d->key = key, d->line = line->line, d->unit = unit, d->late = st->running;
 		dist_init(&d->values);
 	}
 	if (d->values.n < 20) {
@@ -89,37 +113,69 @@ uint64_t story_take(struct story *st, const char *name, const struct scenario_li
 
 /* ---- what the engine tells ---- */
 
+static enum scenario_nothing fault_of(enum ledger_fault fault)
+{
+	static const enum scenario_nothing of[LEDGER_FAULTS] = { [LEDGER_FORGED] = SCENARIO_FORGED,
+		                                                 [LEDGER_CHANGED] = SCENARIO_CHANGED,
+		                                                 [LEDGER_DOUBLED] = SCENARIO_DOUBLED,
+		                                                 [LEDGER_MISDELIVERED] = SCENARIO_MISDELIVERED,
+		                                                 [LEDGER_TWICE_FORWARDED] = SCENARIO_TWICE_FORWARDED };
+
+	assert(fault != LEDGER_OK);
+	return of[fault];
+}
+
+/* Something is wrong with p,n at `host`: `doing`. The packet that it seems to be is not told as nowhere later. */
+static void found_packet(struct story *st, enum ledger_fault fault, uint32_t host, const char *doing, const uint8_t *p, uint32_t n)
+{
+	struct ledger_packet packet;
+	char text[PACKET_TEXT] = "bytes that nobody sent";
+
+	if (ledger_read(p, n, &packet)) {
+		bool open = fault == LEDGER_CHANGED || fault == LEDGER_MISDELIVERED || fault == LEDGER_TWICE_FORWARDED;
+		if (open) packet.sent_at = ledger_sent_at(st->ledger, packet.number);
+		if (open && st->faulties < STORY_FINDINGS_MAX) st->faulty[st->faulties++] = packet.number;
+		story_packet_text(st, &packet, text);
+	}
+	story_found(st, fault_of(fault), "%s %s what is %s: %s", sim_host_name(st->sim, host), doing, ledger_fault_name(fault), text);
+}
+
+static void forwarded(struct story *st, uint32_t node, const struct note *n)
+{
+	enum ledger_fault fault = ledger_forward(st->ledger, n->p, n->n);
+
+	st->forwarded++;
+	st->node[node].forwarded++;
+	story_dirty(st, DIRT_PACKETS);
+	if (st->options.plant == STORY_PLANT_TWICE_FORWARDED && !st->planted && sim_now(st->sim) >= st->options.plant_at) {
+		st->planted = true;
+		fault = ledger_forward(st->ledger, n->p, n->n);
+	}
+	if (fault != LEDGER_OK) found_packet(st, fault, node, "forwards", n->p, n->n);
+}
+
 static void on_note_node(struct story *st, uint32_t node, const struct note *n)
 {
-	enum ledger_fault fault;
-
 	switch (n->kind) {
 	case NOTE_LOGIN: truth_login(st, node, n); break;
 	case NOTE_LEAVE: truth_leave(st, node, n); break;
 	case NOTE_MESH: truth_mesh(st, node, n); break;
-	case NOTE_FORWARD:
-		st->forwarded++;
-		st->node[node].forwarded++;
-		fault = ledger_forward(st->ledger, n->p, n->n);
-		if (st->options.plant == STORY_PLANT_TWICE_FORWARDED && !st->planted && sim_now(st->sim) >= st->options.plant_at) {
-			st->planted = true;
-			fault = ledger_forward(st->ledger, n->p, n->n);
-		}
-		if (fault != LEDGER_OK)
-			story_found(st, ledger_fault_name(fault), "MSH-017: at %s, a packet is forwarded that is %s", st->node[node].name,
-			            ledger_fault_name(fault));
-		break;
+	case NOTE_FORWARD: forwarded(st, node, n); break;
 	default: break;
 	}
 }
 
 static void on_drop(struct story *st, uint32_t host, const struct note *n)
 {
+	bool ours = ledger_end(st->ledger, n->p, n->n, LEDGER_DROPPED, NULL);
+
 	assert(n->a < DROP_REASONS);
-	st->drops[n->a]++;
-	if (host_is_node(st, host)) st->node[host].dropped++;
-	if (!ledger_end(st->ledger, n->p, n->n, LEDGER_DROPPED, NULL))
-		story_found(st, "forged", "%s drops a packet (%s) that is none of ours", sim_host_name(st->sim, host),
+	if (host_is_node(st, host))
+		st->drops[n->a]++, st->node[host].dropped++;
+	else
+		st->dropped_by_client += ours; /* no relay counts these (CLI-031) */
+	if (!ours)
+		story_found(st, SCENARIO_FORGED, "%s drops a packet (%s) that is none of ours, or had its end before", sim_host_name(st->sim, host),
 		            drop_reason_name((enum drop_reason)n->a));
 	story_dirty(st, DIRT_PACKETS);
 }
@@ -146,8 +202,7 @@ static void delivered(struct story *st, uint32_t client, const uint8_t *key, con
 	if (from >= st->clients || memcmp(st->client[from].public_key.b, key, KEY_SIZE) != 0) from = truth_client_of_key(st, key);
 	fault = ledger_deliver(st->ledger, client, from, p, n, &packet);
 	if (fault != LEDGER_OK) {
-		story_found(st, ledger_fault_name(fault), "%s got a packet of %u B from %s that is %s", st->client[client].name, n,
-		            from == NOBODY ? "nobody" : st->client[from].name, ledger_fault_name(fault));
+		found_packet(st, fault, client_host(st, client), "got", p, n);
 		return;
 	}
 	st->delivered++;
@@ -167,7 +222,10 @@ static bool plant(struct story *st, uint32_t client, const struct action *x)
 	st->planted = true;
 	memcpy(st->plant_copy, x->span.p, n);
 	switch (st->options.plant) {
-	case STORY_PLANT_FORGED: st->plant_copy[16] ^= 0xff, st->plant_copy[19] ^= 0x7f; break;
+	case STORY_PLANT_FORGED:
+		st->plant_copy[16] ^= 0xff, st->plant_copy[19] ^= 0x7f;
+		delivered(st, client, key, st->plant_copy, n);
+		return false; /* the real one comes too */
 	case STORY_PLANT_CHANGED: st->plant_copy[n - 1] ^= 1; break;
 	case STORY_PLANT_DOUBLED: delivered(st, client, key, st->plant_copy, n); break;
 	case STORY_PLANT_MISDELIVERED: client = client == 0 ? 1 : 0; break;
@@ -312,6 +370,8 @@ struct story *story_new(const struct scenario *scenario, const struct story_opti
 	st->ledger = ledger_new();
 	dist_init(&st->failover_client);
 	dist_init(&st->failover_pair);
+	dist_init(&st->failover_first);
+	dist_init(&st->failover_later);
 	engine(st);
 	if (!world_build(st, error, cap) || !load_build(st, error, cap) || !check_build(st, error, cap)) {
 		story_free(st);
@@ -348,6 +408,7 @@ static void trace_world(struct story *st)
 void story_run(struct story *st)
 {
 	trace_world(st);
+	st->running = true;
 	check_event(st, SCENARIO_ON_START, SCENARIO_VERBS, NOBODY, false, NOBODY, NOBODY);
 	boot_all(st);
 	load_start(st);
@@ -358,6 +419,8 @@ void story_run(struct story *st)
 	check_end(st);
 	record_failover(st->record, "client", &st->failover_client);
 	record_failover(st->record, "pair", &st->failover_pair);
+	record_failover(st->record, "pair first", &st->failover_first);
+	record_failover(st->record, "pair later", &st->failover_later);
 	record_end(st->record, sim_events(st->sim), sim_digest(st->sim), story_good(st));
 }
 
@@ -373,6 +436,8 @@ void story_free(struct story *st)
 	world_free(st);
 	dist_free(&st->failover_client);
 	dist_free(&st->failover_pair);
+	dist_free(&st->failover_first);
+	dist_free(&st->failover_later);
 	for (uint32_t i = 0; i < st->draws; i++) dist_free(&st->draw[i].values);
 	free(st->draw);
 	free(st->pair);
@@ -390,9 +455,34 @@ uint32_t story_clients(const struct story *st) { return st->clients; }
 uint64_t story_connected(const struct story *st) { return st->connected; }
 uint64_t story_delivered(const struct story *st) { return st->delivered; }
 uint32_t story_nodes(const struct story *st) { return st->nodes; }
+
+struct story_client_view story_client(const struct story *st, uint32_t i)
+{
+	const struct story_client *c = &st->client[i];
+
+	assert(i < st->clients);
+	return (struct story_client_view){ .name = c->name,
+		                           .node = c->ready && c->node != NOBODY ? st->node[c->node].name : NULL,
+		                           .connected = c->alive,
+		                           .away = c->away,
+		                           .logins = c->logins };
+}
+
+struct story_node_view story_node(const struct story *st, uint32_t i)
+{
+	const struct story_node *n = &st->node[i];
+
+	assert(i < st->nodes);
+	return (struct story_node_view){
+		.name = n->name, .up = n->up, .conns = n->conns, .links = (uint32_t)truth_links(st, i), .forwarded = n->forwarded
+	};
+}
+
 uint32_t story_tailnets(const struct story *st) { return st->tailnets; }
 const struct dist *story_failover_clients(const struct story *st) { return &st->failover_client; }
 const struct dist *story_failover_pairs(const struct story *st) { return &st->failover_pair; }
+const struct dist *story_failover_first(const struct story *st) { return &st->failover_first; }
+const struct dist *story_failover_later(const struct story *st) { return &st->failover_later; }
 uint32_t story_expects(const struct story *st) { return st->judges; }
 const struct story_expect *story_expect(const struct story *st, uint32_t i) { return &st->judge[i].result; }
 uint32_t story_findings(const struct story *st) { return st->findings; }
@@ -410,27 +500,39 @@ bool story_good(const struct story *st)
 
 /* ---- values for people ---- */
 
-/* value / 10^digits with at most three decimals, trailing zeros away. */
-static size_t print_decimal(uint64_t value, uint64_t unit, const char *suffix, char *out, size_t cap)
-{
-	uint64_t whole = value / unit, rest = (uint64_t)((unsigned __int128)(value % unit) * 1000 / unit);
-	size_t n = (size_t)snprintf(out, cap, rest == 0 ? "%llu" : "%llu.%03llu", (unsigned long long)whole, (unsigned long long)rest);
+enum { DECIMALS = 3, DECIMALS_ALL = 20 };
 
-	while (rest != 0 && n > 0 && n < cap && out[n - 1] == '0') n--;
+/* value / unit; with fewer decimals than it takes the rest is cut off. Trailing zeros are left out. */
+static size_t print_decimal(uint64_t value, uint64_t unit, int decimals, const char *suffix, char *out, size_t cap)
+{
+	size_t n = (size_t)snprintf(out, cap, "%llu", (unsigned long long)(value / unit)), behind = n;
+	uint64_t rest = value % unit;
+
+	for (int i = 0; i < decimals && rest != 0; i++) {
+		unsigned __int128 ten = (unsigned __int128)rest * 10;
+		n += (size_t)snprintf(out + n, n < cap ? cap - n : 0, "%s%llu", i == 0 ? "." : "", (unsigned long long)(ten / unit));
+		rest = (uint64_t)(ten % unit);
+	}
+	while (n > behind && n < cap && (out[n - 1] == '0' || out[n - 1] == '.')) n--;
 	return n + (size_t)snprintf(out + n, n < cap ? cap - n : 0, "%s", suffix);
 }
 
-size_t story_print_value(enum scenario_unit unit, uint64_t v, char *out, size_t cap)
+static size_t print_value(enum scenario_unit unit, uint64_t v, int decimals, char *out, size_t cap)
 {
 	if (v == SCENARIO_NEVER) return (size_t)snprintf(out, cap, "never");
 	switch (unit) {
 	case SCENARIO_TIME:
-		if (v >= NS_S) return print_decimal(v, NS_S, "s", out, cap);
-		return v >= NS_MS ? print_decimal(v, NS_MS, "ms", out, cap) : print_decimal(v, NS_US, "us", out, cap);
-	case SCENARIO_SHARE: return print_decimal(v, SCENARIO_SHARE_ALL / 100, "%", out, cap);
-	case SCENARIO_PACE: return print_decimal(v, UINT64_C(3600000000), "/s", out, cap);
-	case SCENARIO_RATE: return v >= 1000000 ? print_decimal(v, 1000000, "Mbps", out, cap) : print_decimal(v, 1000, "Kbps", out, cap);
-	case SCENARIO_SIZE: return v >= 1000000 ? print_decimal(v, 1000000, "MB", out, cap) : print_decimal(v, 1, "B", out, cap);
+		if (v == 0) return (size_t)snprintf(out, cap, "0s");
+		if (v >= NS_S) return print_decimal(v, NS_S, decimals, "s", out, cap);
+		return v >= NS_MS ? print_decimal(v, NS_MS, decimals, "ms", out, cap) : print_decimal(v, NS_US, decimals, "us", out, cap);
+	case SCENARIO_SHARE: return print_decimal(v, SCENARIO_SHARE_ALL / 100, decimals, "%", out, cap);
+	case SCENARIO_PACE: return print_decimal(v, UINT64_C(3600000000), decimals, "/s", out, cap);
+	case SCENARIO_RATE:
+		return v >= 1000000 ? print_decimal(v, 1000000, decimals, "Mbps", out, cap) : print_decimal(v, 1000, decimals, "Kbps", out, cap);
+	case SCENARIO_SIZE: return v >= 1000000 ? print_decimal(v, 1000000, decimals, "MB", out, cap) : print_decimal(v, 1, decimals, "B", out, cap);
 	default: return (size_t)snprintf(out, cap, "%llu", (unsigned long long)v);
 	}
 }
+
+size_t story_print_value(enum scenario_unit unit, uint64_t v, char *out, size_t cap) { return print_value(unit, v, DECIMALS, out, cap); }
+size_t story_print_exact(enum scenario_unit unit, uint64_t v, char *out, size_t cap) { return print_value(unit, v, DECIMALS_ALL, out, cap); }

@@ -1,7 +1,8 @@
 /* The timeline: what the lines do, to whom, when.
  *
  * A line fires at its time, and again with every=; its set is looked up then, a pick drawn. With pace= its members have their turn one
- * after the other, each an event of its own. What a member suffers is a deed; a crash with down= or for= brings a second one. */
+ * after the other, each an event of its own. What a member suffers is a deed; down= or for= bring a second one, which takes it back.
+ * An event is told when the deed takes effect: a busy host crashes, and lets go of a closed client, when its step is over. */
 #include "story_core.h"
 
 #include "../ref/buf.h"
@@ -13,26 +14,54 @@
 enum { FIRINGS_MAX = 100000 };
 
 struct story_fire {
-	uint32_t act, number; /* which line, its how-manieth firing */
+	struct story_cause cause;
 	uint64_t at;
 };
 
-/* One member's part of a line. */
 struct story_deed {
-	uint32_t act;
+	struct story_cause cause;
 	bool is_node;
+	bool back; /* takes back what the line did */
 	uint32_t member;
-	enum scenario_verb verb;
 	uint32_t call, next; /* its own call; free list */
 };
 
 static const struct scenario_act *act_of(const struct story *st, uint32_t act) { return &st->scenario->act[act]; }
 
-static void happened(struct story *st, const struct story_deed *d, enum scenario_verb verb)
+static void happened(struct story *st, const struct story_cause *cause, enum scenario_verb verb, uint32_t node, uint32_t client)
 {
-	check_event(st, SCENARIO_ON_VERB, verb, d->act, false, d->is_node ? d->member : NOBODY, d->is_node ? NOBODY : d->member);
-	record_fault(st->record, sim_now(st->sim), scenario_verb_name(verb), d->is_node ? d->member : client_host(st, d->member),
-	             act_of(st, d->act)->line.line);
+	uint32_t host = node != NOBODY ? node : client_host(st, client);
+
+	check_event(st, SCENARIO_ON_VERB, verb, cause->act, false, node, client);
+	record_fault(st->record, sim_now(st->sim), scenario_verb_name(verb), host, act_of(st, cause->act)->line.line);
+	if (st->options.fault != NULL) st->options.fault(st->options.ctx, sim_now(st->sim), verb, host);
+}
+
+static void ended(struct story *st, const struct story_cause *cause, enum scenario_verb verb, uint32_t node, uint32_t client)
+{
+	check_event(st, SCENARIO_ON_VERB, verb, cause->act, true, node, client);
+}
+
+/* The stream of a firing: the line's first has the line's own. */
+static struct prng firing_stream(const struct story *st, const struct story_cause *cause, const char *name, const char *key)
+{
+	char numbered[32];
+
+	if (cause->firing > 0) snprintf(numbered, sizeof numbered, "%s %u", key, cause->firing + 1);
+	return story_stream(st, name, &act_of(st, cause->act)->line, cause->firing > 0 ? numbered : key);
+}
+
+/* An amount of the line for a member: as it is, or drawn. */
+static uint64_t firing_take(struct story *st, const struct story_cause *cause, const char *name, const char *key, const struct scenario_amount *a)
+{
+	struct prng p;
+	uint64_t value;
+
+	if (a->lo == a->hi) return a->lo;
+	p = firing_stream(st, cause, name, key);
+	value = prng_range(&p, a->lo, a->hi);
+	story_draw_note(st, name, &act_of(st, cause->act)->line, key, a->unit, value);
+	return value;
 }
 
 /* ---- deeds ---- */
@@ -68,51 +97,82 @@ static void change(struct story *st, uint32_t node, const struct scenario_settin
 	if (s->mesh_key != SCENARIO_KEY_SAME) st->node[node].settings.mesh_key = s->mesh_key;
 }
 
-/* down= or for= of the line: when the node comes back after it went. */
-static bool comes_back(const struct scenario_act *a, uint64_t *wait)
-{
-	const struct scenario_amount *x = a->down.unit != SCENARIO_NONE ? &a->down : &a->hold;
+static bool given(const struct scenario_amount *amount) { return amount->unit != SCENARIO_NONE; }
 
-	if (x->unit == SCENARIO_NONE) return false;
-	*wait = x->lo;
-	return true;
+/* down= or for= of the line: when what it did to the member is taken back. */
+static void back_later(struct story *st, const struct story_cause *cause, bool is_node, uint32_t member)
+{
+	const struct scenario_act *a = act_of(st, cause->act);
+	const char *name = is_node ? st->node[member].name : st->client[member].name;
+	uint64_t wait;
+
+	if (!given(&a->down) && !given(&a->hold)) return;
+	wait = firing_take(st, cause, name, given(&a->down) ? "down" : "for", given(&a->down) ? &a->down : &a->hold);
+	deed_later(st, (struct story_deed){ .cause = *cause, .is_node = is_node, .back = true, .member = member }, sim_now(st->sim) + wait);
 }
 
 static void crash(struct story *st, const struct story_deed *d, enum sim_crash how)
 {
-	uint64_t wait;
-	struct story_deed back = *d;
+	struct story_node *n = &st->node[d->member];
 
-	if (!st->node[d->member].up) return; /* it is down already */
-	happened(st, d, how == SIM_CRASH_RESET ? SCENARIO_CRASH : how == SIM_CRASH_SILENT ? SCENARIO_CRASH_SILENT : SCENARIO_CRASH_SILENT_REFUSE);
+	if (!n->up || n->falling) return;
+	n->falling = true;
+	n->fell = d->cause;
 	sim_crash(st->sim, d->member, how);
-	back.verb = SCENARIO_RESTART;
-	if (comes_back(act_of(st, d->act), &wait)) deed_later(st, back, sim_now(st->sim) + wait);
 }
 
+/* The crash of a host takes effect when its step is over. */
+void act_down(struct story *st, uint32_t node, enum sim_crash how)
+{
+	static const enum scenario_verb verb[] = { [SIM_CRASH_RESET] = SCENARIO_CRASH,
+		                                   [SIM_CRASH_SILENT] = SCENARIO_CRASH_SILENT,
+		                                   [SIM_CRASH_SILENT_REFUSE] = SCENARIO_CRASH_SILENT_REFUSE };
+	struct story_node *n = &st->node[node];
+
+	truth_down(st, node);
+	n->falling = false;
+	n->fell_as = verb[how];
+	happened(st, &n->fell, n->fell_as, node, NOBODY);
+	back_later(st, &n->fell, true, node);
+}
+
+/* Of a node that runs: with down= it crashes now, and comes back later; else there is nothing to do. */
 static void restart(struct story *st, const struct story_deed *d)
 {
-	const struct scenario_act *a = act_of(st, d->act);
+	const struct scenario_act *a = act_of(st, d->cause.act);
+	struct story_node *n = &st->node[d->member];
 
-	if (sim_host_up(st->sim, d->member)) {
-		if (a->verb == SCENARIO_RESTART) crash(st, d, SIM_CRASH_RESET);
+	if (n->up) {
+		if (!d->back && given(&a->down)) crash(st, d, SIM_CRASH_RESET);
 		return;
 	}
 	change(st, d->member, &a->settings);
 	boot_node(st, d->member);
-	happened(st, d, SCENARIO_RESTART);
+	happened(st, &d->cause, SCENARIO_RESTART, d->member, NOBODY);
+	ended(st, &n->fell, n->fell_as, d->member, NOBODY);
+	if (a->verb == SCENARIO_RESTART && d->back) ended(st, &d->cause, SCENARIO_RESTART, d->member, NOBODY);
 }
 
 /* ClosePeer, as an operator's tool sends it to the relay (MSH-033). */
 static void close_peer(struct story *st, const struct story_deed *d)
 {
 	struct story_client *c = &st->client[d->member];
-	struct event_command command = { .verb = COMMAND_CLOSE_PEER, .dst = c->public_key.b };
+	struct event_command command = { .verb = COMMAND_CLOSE_PEER, .dst = c->public_key.b }; /* REG-008 */
 
-	if (!c->alive) return;
-	truth_hit(st, d->member);
-	happened(st, d, SCENARIO_CLOSE);
+	if (!c->alive || c->closing) return;
+	c->closing = true;
+	c->closes = d->cause;
 	sim_command(st->sim, c->node, &command);
+}
+
+void act_left(struct story *st, uint32_t client)
+{
+	struct story_client *c = &st->client[client];
+
+	if (!c->closing) return;
+	c->closing = false;
+	truth_hit(st, client);
+	happened(st, &c->closes, SCENARIO_CLOSE, NOBODY, client);
 }
 
 static void leave(struct story *st, const struct story_deed *d)
@@ -122,8 +182,9 @@ static void leave(struct story *st, const struct story_deed *d)
 
 	if (c->gone || !sim_host_up(st->sim, client_host(st, d->member))) return;
 	c->gone = true;
-	happened(st, d, SCENARIO_LEAVE);
 	sim_command(st->sim, client_host(st, d->member), &command);
+	happened(st, &d->cause, SCENARIO_LEAVE, NOBODY, d->member);
+	back_later(st, &d->cause, false, d->member);
 }
 
 static void join(struct story *st, const struct story_deed *d)
@@ -134,14 +195,19 @@ static void join(struct story *st, const struct story_deed *d)
 	if (!c->gone) return;
 	c->gone = false;
 	c->fault_at = TIME_NEVER;
-	happened(st, d, SCENARIO_JOIN);
 	if (sim_host_up(st->sim, host)) sim_crash(st->sim, host, SIM_CRASH_RESET); /* what was left of it */
 	sim_boot(st->sim, host);
+	happened(st, &d->cause, SCENARIO_JOIN, NOBODY, d->member);
+	if (d->back) ended(st, &d->cause, SCENARIO_LEAVE, NOBODY, d->member);
 }
 
 static void deed_do(struct story *st, const struct story_deed *d)
 {
-	switch (d->verb) {
+	if (d->back) {
+		d->is_node ? restart(st, d) : join(st, d);
+		return;
+	}
+	switch (act_of(st, d->cause.act)->verb) {
 	case SCENARIO_CRASH: crash(st, d, SIM_CRASH_RESET); break;
 	case SCENARIO_CRASH_SILENT: crash(st, d, SIM_CRASH_SILENT); break;
 	case SCENARIO_CRASH_SILENT_REFUSE: crash(st, d, SIM_CRASH_SILENT_REFUSE); break;
@@ -163,13 +229,6 @@ static void deed_fire(void *ctx, uint32_t index)
 	deed_do(st, &d);
 }
 
-/* The crash of a host takes effect when its step is over. */
-void act_down(struct story *st, uint32_t node, enum sim_crash how)
-{
-	(void)how;
-	truth_down(st, node);
-}
-
 /* ---- lines ---- */
 
 static bool verb_is_of_nodes(enum scenario_verb verb)
@@ -177,33 +236,54 @@ static bool verb_is_of_nodes(enum scenario_verb verb)
 	return verb == SCENARIO_CRASH || verb == SCENARIO_CRASH_SILENT || verb == SCENARIO_CRASH_SILENT_REFUSE || verb == SCENARIO_RESTART;
 }
 
-/* Who of the set takes part now, in order of number. Picks are drawn from the line's own stream. */
-static uint32_t members(struct story *st, uint32_t act, bool nodes, uint32_t **out)
+/* How many of n a part picks: 0 to n. */
+static uint32_t picked(struct prng *p, const struct scenario_part *part, uint32_t n)
 {
-	const struct scenario_act *a = act_of(st, act);
-	struct scenario_part *part = a->path.from.part;
-	uint32_t all = nodes ? st->nodes : st->clients, *list = mem_alloc((uint64_t)all * sizeof *list + 1), n = 0, total = 0;
-	bool *in = mem_zero((uint64_t)all + 1, sizeof *in);
-	struct prng p = story_stream(st, "run", &a->line, "pick");
+	uint64_t take = n;
 
-	for (uint32_t k = 0; k < a->path.from.parts; k++) {
-		struct scenario_part whole = part[k];
-		struct scenario_set one = { &whole, 1 };
-		bool but = whole.but;
-		uint32_t take;
-		whole.but = false;
-		n = 0;
-		for (uint32_t i = 0; i < all; i++)
-			if (nodes ? set_has_node(st, &one, i) : set_has_client(st, &one, i)) list[n++] = i;
-		take = n;
-		if (whole.pick.unit == SCENARIO_COUNT) take = (uint32_t)prng_range(&p, whole.pick.lo, whole.pick.hi);
-		if (whole.pick.unit == SCENARIO_SHARE)
-			take = (uint32_t)((prng_range(&p, whole.pick.lo, whole.pick.hi) * n + SCENARIO_SHARE_ALL / 2) / SCENARIO_SHARE_ALL);
-		if (take < n) prng_shuffle(&p, list, n);
-		for (uint32_t i = 0; i < n && i < take; i++) in[list[i]] = !but;
-	}
+	if (part->pick.unit == SCENARIO_COUNT) take = prng_range(p, part->pick.lo, part->pick.hi);
+	if (part->pick.unit == SCENARIO_SHARE) take = (prng_range(p, part->pick.lo, part->pick.hi) * n + SCENARIO_SHARE_ALL / 2) / SCENARIO_SHARE_ALL;
+	return take < n ? (uint32_t)take : n;
+}
+
+/* Marks who of one part takes part now; room is for everyone twice. */
+static void part_members(struct story *st, struct prng *p, const struct scenario_part *part, bool nodes, bool *in, uint32_t *room)
+{
+	struct scenario_part whole = *part;
+	struct scenario_set one = { &whole, 1 };
+	uint32_t all = nodes ? st->nodes : st->clients, *list = room, *order = room + all, n = 0, take;
+
+	whole.but = false;
+	for (uint32_t i = 0; i < all; i++)
+		if (nodes ? set_has_node(st, &one, i) : set_has_client(st, &one, i)) list[n++] = i;
+	take = picked(p, part, n);
+	for (uint32_t i = 0; i < n; i++) order[i] = i;
+	if (take < n) prng_shuffle(p, order, n);
+	for (uint32_t i = 0; i < take; i++) in[list[order[i]]] = !part->but;
+}
+
+static bool picks(const struct scenario_set *set)
+{
+	bool any = false;
+
+	for (uint32_t k = 0; k < set->parts; k++) any = any || set->part[k].pick.unit != SCENARIO_NONE;
+	return any;
+}
+
+/* Who of the set takes part now, in order of number. Picks are drawn from the firing's own stream. */
+static uint32_t members(struct story *st, const struct story_cause *cause, bool nodes, uint32_t **out)
+{
+	const struct scenario_act *a = act_of(st, cause->act);
+	const struct scenario_set *set = &a->path.from;
+	uint32_t all = nodes ? st->nodes : st->clients, *list = mem_alloc((2 * (uint64_t)all + 1) * sizeof *list), total = 0;
+	bool *in = mem_zero((uint64_t)all + 1, sizeof *in);
+	struct prng p = firing_stream(st, cause, "run", "pick");
+
+	for (uint32_t k = 0; k < set->parts; k++) part_members(st, &p, &set->part[k], nodes, in, list);
 	for (uint32_t i = 0; i < all; i++)
 		if (in[i]) list[total++] = i;
+	for (uint32_t i = 0; i < total && picks(set); i++)
+		story_draw_note(st, nodes ? st->node[list[i]].name : st->client[list[i]].name, &a->line, "pick", SCENARIO_NONE, list[i]);
 	free(in);
 	*out = list;
 	return total;
@@ -213,14 +293,14 @@ static void line_fire(void *ctx, uint32_t index)
 {
 	struct story *st = ctx;
 	const struct story_fire *f = &st->fire[index];
-	const struct scenario_act *a = act_of(st, f->act);
+	const struct scenario_act *a = act_of(st, f->cause.act);
 	bool nodes = verb_is_of_nodes(a->verb);
 	uint32_t *member, n;
 
 	check_line(st);
-	n = members(st, f->act, nodes, &member);
+	n = members(st, &f->cause, nodes, &member);
 	for (uint32_t i = 0; i < n; i++) {
-		struct story_deed d = { .act = f->act, .is_node = nodes, .member = member[i], .verb = a->verb };
+		struct story_deed d = { .cause = f->cause, .is_node = nodes, .member = member[i] };
 		if (a->pace.unit == SCENARIO_NONE || i == 0)
 			deed_do(st, &d);
 		else
@@ -229,14 +309,14 @@ static void line_fire(void *ctx, uint32_t index)
 	free(member);
 }
 
-static void fires_sort(struct story *st)
+/* Equal times keep the order of the file. */
+static int by_time(const void *a, const void *b)
 {
-	for (uint32_t i = 1; i < st->fires; i++) { /* stable: equal times keep the order of the file */
-		struct story_fire f = st->fire[i];
-		uint32_t k = i;
-		for (; k > 0 && st->fire[k - 1].at > f.at; k--) st->fire[k] = st->fire[k - 1];
-		st->fire[k] = f;
-	}
+	const struct story_fire *x = a, *y = b;
+
+	if (x->at != y->at) return x->at < y->at ? -1 : 1;
+	if (x->cause.act != y->cause.act) return x->cause.act < y->cause.act ? -1 : 1;
+	return x->cause.firing < y->cause.firing ? -1 : x->cause.firing > y->cause.firing;
 }
 
 static bool act_supported(const struct scenario_act *a, char *error, size_t cap)
@@ -263,16 +343,19 @@ bool act_build(struct story *st, char *error, size_t cap)
 {
 	for (uint32_t k = 0; k < st->scenario->acts; k++) {
 		const struct scenario_act *a = act_of(st, k);
-		uint64_t at, times = 1;
+		uint64_t at, times = given(&a->every) ? a->times.lo : 1;
 		if (!act_supported(a, error, cap)) return false;
 		at = story_take(st, "run", &a->line, "at", &a->at);
-		if (a->every.unit != SCENARIO_NONE) times = a->times.unit == SCENARIO_NONE ? 1 : a->times.lo;
-		for (uint64_t i = 0; i < times && i < FIRINGS_MAX; i++) {
+		for (uint32_t i = 0; i < times && at <= st->until; i++, at += a->every.lo) {
+			if (st->fires == FIRINGS_MAX) {
+				snprintf(error, cap, "%s:%u: the timeline fires more than %d times", a->line.file, a->line.line, FIRINGS_MAX);
+				return false;
+			}
 			MEM_ROOM(st->fire, st->fires, st->fires_cap);
-			st->fire[st->fires++] = (struct story_fire){ .act = k, .number = (uint32_t)i, .at = at + i * a->every.lo };
+			st->fire[st->fires++] = (struct story_fire){ .cause = { k, i }, .at = at };
 		}
 	}
-	fires_sort(st);
+	if (st->fires > 0) qsort(st->fire, st->fires, sizeof *st->fire, by_time);
 	for (uint32_t i = 0; i < st->fires; i++) sim_call_at(st->sim, sim_call_add(st->sim, line_fire, st, i), st->fire[i].at);
 	return true;
 }

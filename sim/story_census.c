@@ -96,9 +96,10 @@ static void cut(struct story *st, uint32_t host, uint64_t token, const uint8_t *
 static enum ledger_end cut_kind(const struct story *st, uint32_t host, uint64_t token)
 {
 	uint32_t other;
-	uint64_t peer;
+	bool died;
 
-	if (!sim_peer_of(st->sim, host, token, &other, &peer)) return LEDGER_LOST_CRASH; /* whoever sent it is gone already */
+	if (!sim_other_end(st->sim, host, token, &other, &died)) return LEDGER_LOST_STREAM;
+	if (died) return LEDGER_LOST_CRASH;
 	return host_is_node(st, host) && host_is_node(st, other) ? LEDGER_LOST_FORWARD : LEDGER_LOST_STREAM;
 }
 
@@ -200,30 +201,70 @@ static void see_bytes(void *ctx, const uint8_t *p, uint32_t n)
 	carry_on(&c->carry, p, n);
 }
 
+static void skip_queued(void *ctx, const uint8_t *p, uint32_t n) { (void)ctx, (void)p, (void)n; }
+static void skip_partial(void *ctx, uint64_t token, const uint8_t *p, uint32_t n) { (void)ctx, (void)token, (void)p, (void)n; }
+
+static bool count_unseen(void *ctx, const struct ledger_packet *p)
+{
+	(void)p;
+	++*(uint64_t *)ctx;
+	return false;
+}
+
+/* Marks every open packet that a queue or a stream holds. Returns how many are in neither; *not_queued are in no queue. */
+static uint64_t look(struct story *st, uint64_t *not_queued)
+{
+	struct census c = { .st = st };
+	struct machine_holds queues = { see_queued, skip_partial, &c }, partials = { skip_queued, see_partial, &c };
+	struct sim_stream_visit streams = { see_begin, see_bytes, &c };
+	uint64_t nowhere = 0;
+
+	*not_queued = 0;
+	ledger_see_none(st->ledger);
+	for (uint32_t host = 0; host < sim_hosts(st->sim); host++) holds_of(st, host, &queues);
+	sim_commands_each(st->sim, see_queued, &c);
+	ledger_unseen_each(st->ledger, count_unseen, not_queued);
+	for (c.host = 0; c.host < sim_hosts(st->sim); c.host++) holds_of(st, c.host, &partials);
+	sim_streams_each(st->sim, &streams);
+	ledger_unseen_each(st->ledger, count_unseen, &nowhere);
+	free(c.partial);
+	return nowhere;
+}
+
 static bool unseen(void *ctx, const struct ledger_packet *p)
 {
 	struct story *st = ctx;
+	char text[PACKET_TEXT];
 
-	story_found(st, "unaccounted",
-	            "packet %llu of %u B from %s to %s, sent at %llu.%03llu s, is nowhere: not delivered, dropped, queued, in flight or lost",
-	            (unsigned long long)(p->number & UINT32_MAX), p->size, st->client[p->from].name, st->client[p->to].name,
-	            (unsigned long long)(p->sent_at / NS_S), (unsigned long long)(p->sent_at / NS_MS % 1000));
+	for (uint32_t i = 0; i < st->faulties; i++)
+		if (st->faulty[i] == p->number) return true;
+	story_packet_text(st, p, text);
+	story_found(st, SCENARIO_UNACCOUNTED, "%s, is nowhere: not delivered, dropped, queued, in flight or lost", text);
 	return true;
 }
 
 void census_take(struct story *st)
 {
-	struct census c = { .st = st };
-	struct machine_holds holds = { see_queued, see_partial, &c };
-	struct sim_stream_visit visit = { see_begin, see_bytes, &c };
+	uint64_t not_queued;
 
-	if (ledger_open(st->ledger) == 0) return;
-	ledger_see_none(st->ledger);
-	for (c.host = 0; c.host < sim_hosts(st->sim); c.host++) holds_of(st, c.host, &holds);
-	sim_commands_each(st->sim, see_queued, &c);
-	sim_streams_each(st->sim, &visit);
-	ledger_unseen_each(st->ledger, unseen, st);
-	free(c.partial);
+	if (ledger_open(st->ledger) > 0 && look(st, &not_queued) > 0) ledger_unseen_each(st->ledger, unseen, st);
+}
+
+struct story_packets story_packets(struct story *st)
+{
+	const struct ledger *l = st->ledger;
+	uint64_t open = ledger_open(l), not_queued, nowhere = look(st, &not_queued);
+
+	return (struct story_packets){ .sent = ledger_sent(l),
+		                       .delivered = ledger_ended(l, LEDGER_DELIVERED),
+		                       .dropped = ledger_ended(l, LEDGER_DROPPED) - st->dropped_by_client,
+		                       .dropped_by_client = st->dropped_by_client,
+		                       .lost_crash = ledger_ended(l, LEDGER_LOST_CRASH),
+		                       .lost_forwarding = ledger_ended(l, LEDGER_LOST_FORWARD),
+		                       .lost_stream = ledger_ended(l, LEDGER_LOST_STREAM),
+		                       .queued = open - not_queued,
+		                       .in_flight = not_queued - nowhere,
+		                       .nowhere = nowhere + ledger_ended(l, LEDGER_UNACCOUNTED) };
 }
 
 void census_free(struct story *st) { free(st->carry); }

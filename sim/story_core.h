@@ -18,6 +18,11 @@ struct place {
 	uint32_t city; /* NOBODY: none of the table */
 };
 
+/* A line of the timeline, and its how-manieth firing, from 0. */
+struct story_cause {
+	uint32_t act, firing;
+};
+
 /* A directed link of the mesh as its dialer knows it. */
 struct story_link {
 	uint32_t to;    /* node */
@@ -30,6 +35,9 @@ struct story_node {
 	uint32_t region, index; /* of the scenario; from 1 */
 	uint32_t boots;
 	bool up;
+	bool falling;               /* its crash waits for the end of a step */
+	struct story_cause fell;    /* of the last crash */
+	enum scenario_verb fell_as; /* likewise */
 	struct place place;
 	struct scenario_settings settings;
 	struct cost_table cost;
@@ -66,11 +74,13 @@ struct story_client {
 	uint32_t region;
 	struct place place;
 	uint64_t access_ns;
-	uint64_t join_at;
-	bool ready;    /* holds a connection that is logged in, as it believes */
-	bool alive;    /* which is registered at the other end, on a host that runs */
-	bool away;     /* on another than its first node */
-	bool gone;     /* left */
+	uint64_t join_at, return_ns; /* SCENARIO_NEVER: it does not */
+	bool ready;                  /* holds a connection that is logged in, as it believes */
+	bool alive;                  /* which is registered at the other end, on a host that runs */
+	bool away;                   /* on another than its first node */
+	bool gone;                   /* left */
+	bool closing;                /* its relay has been told to close it, and has not yet */
+	struct story_cause closes;
 	uint32_t node; /* of that connection */
 	uint64_t token, peer_token;
 	uint32_t logins;
@@ -122,13 +132,15 @@ struct story_judge {
 	uint64_t from_at; /* FROM: judged from then on; TIME_NEVER */
 	uint32_t call;
 	bool judged, broken, held;
+	bool due;                 /* to be looked at when this instant is over */
 	uint64_t worst, worst_at; /* value */
 	uint64_t longest;         /* WITHIN: until it was true */
 	uint64_t counter;         /* rates: at the last look */
 	struct story_rate *rate;
 	uint32_t rate_head, rate_n, rate_cap;
 	uint64_t rate_sum;
-	uint64_t since; /* counter at the event of `since` */
+	bool since_come; /* the event of `since` */
+	uint64_t since;  /* counter at that event */
 };
 
 struct carry {
@@ -146,7 +158,7 @@ struct story {
 	struct record *record;
 	struct ledger *ledger;
 	uint64_t until;
-	bool interrupted;
+	bool running, interrupted;
 
 	struct story_region *region;
 	uint32_t regions;
@@ -171,8 +183,9 @@ struct story {
 
 	/* truth */
 	uint64_t connected, zombies, away, reconnects, forwarded, forwarded_delivered, delivered;
-	uint64_t drops[DROP_REASONS];
+	uint64_t drops[DROP_REASONS], dropped_by_client;
 	struct dist failover_client, failover_pair;
+	struct dist failover_first, failover_later; /* the pairs in two: by their first packet, or by a later one */
 	struct story_pair *pair;
 	uint32_t pairs, pairs_mask;
 	bool hit; /* a fault has happened: packets are looked at for pairs */
@@ -184,12 +197,14 @@ struct story {
 	uint32_t dirt;
 
 	struct story_finding finding[STORY_FINDINGS_MAX];
-	uint32_t findings;
+	uint32_t findings, found[SCENARIO_NOTHINGS];
 	struct story_draw *draw;
 	uint32_t draws, draws_cap;
 	uint32_t second_call, census_call;
 
 	/* census */
+	uint64_t faulty[STORY_FINDINGS_MAX]; /* numbers of open packets that a finding has named already */
+	uint32_t faulties;
 	struct carry *carry;
 	uint32_t carries, carries_cap;
 	bool planted;
@@ -212,7 +227,10 @@ static inline bool host_is_node(const struct story *st, uint32_t host) { return 
 uint64_t story_take(struct story *st, const char *name, const struct scenario_line *line, const char *key, const struct scenario_amount *amount);
 struct prng story_stream(const struct story *st, const char *name, const struct scenario_line *line, const char *key);
 void story_draw_note(struct story *st, const char *name, const struct scenario_line *line, const char *key, enum scenario_unit unit, uint64_t value);
-void story_found(struct story *st, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void story_found(struct story *st, enum scenario_nothing what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* "packet 7.2 of 124 B from acme/5/3 to acme/5/1, sent at 29.97s", as far as p,n tells; 7.2 is the second packet in slot 7. */
+enum { PACKET_TEXT = 200 };
+void story_packet_text(const struct story *st, const struct ledger_packet *packet, char out[PACKET_TEXT]);
 void story_client_name(const struct story *st, uint32_t client, char out[NAME_MAX_LEN]);
 
 /* story_world.c */
@@ -234,6 +252,7 @@ void load_free(struct story *st);
 bool act_build(struct story *st, char *error, size_t cap);
 void act_free(struct story *st);
 void act_down(struct story *st, uint32_t node, enum sim_crash how); /* a crash took effect */
+void act_left(struct story *st, uint32_t client);                   /* its relay has let go of its connection */
 
 /* story_truth.c */
 void truth_login(struct story *st, uint32_t node, const struct note *note);
@@ -254,6 +273,7 @@ bool metric_supported(const struct story *st, const struct scenario_expect *expe
 uint32_t metric_dirt(enum scenario_metric metric);
 /* The value in the unit of the condition; false: there is none yet. With `per`, that member for which the condition is furthest from true. */
 bool metric_measure(struct story *st, struct story_judge *j, uint64_t *value);
+void metric_since(struct story *st, struct story_judge *j);
 bool metric_holds(const struct scenario_condition *c, uint64_t value);
 bool metric_worse(const struct scenario_condition *c, uint64_t a, uint64_t b); /* is a further from true than b? */
 void metric_start(struct story *st);                                           /* the values that % is of */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DISCO_SIZE = 124 /* a disco ping in its box */, FLOWS_MAX = 1000000 };
+enum { DISCO_SIZE = 124 /* a disco ping in its box */, FLOWS_MAX = 1000000, INTERVAL_MIN = 1000 /* ns between packets of a flow */ };
 
 /* ---- sending ---- */
 
@@ -48,12 +48,10 @@ static void disco_fire(void *ctx, uint32_t client)
 	const struct story_load *l = disco_of(st);
 	struct story_client *c = &st->client[client];
 	const struct story_tailnet *t = &st->tailnet[c->tailnet];
-	uint32_t peer;
+	uint32_t peer = (uint32_t)prng_below(&c->disco, t->clients - 1);
 
-	if (c->gone) return;
-	peer = (uint32_t)prng_below(&c->disco, t->clients - 1);
 	if (peer >= c->index - 1) peer++;
-	send_packet(st, client, t->first + peer, DISCO_SIZE, true);
+	if (l->def->of.parts == 0 || set_has_client(st, &l->def->of, client)) send_packet(st, client, t->first + peer, DISCO_SIZE, true);
 	disco_next(st, l, client, prng_range(&c->disco, l->def->every.lo, l->def->every.hi));
 }
 
@@ -63,7 +61,7 @@ static void disco_start(struct story *st, struct story_load *l, uint32_t client)
 	struct story_client *c = &st->client[client];
 	uint64_t from = c->join_at > l->begin ? c->join_at : l->begin;
 
-	if (st->tailnet[c->tailnet].clients < 2 || (l->def->of.parts > 0 && !set_has_client(st, &l->def->of, client))) return;
+	if (st->tailnet[c->tailnet].clients < 2) return;
 	c->disco = story_stream(st, c->name, &l->def->line, "every");
 	c->disco_call = sim_call_add(st->sim, disco_fire, st, client);
 	disco_next(st, l, client, from + prng_below(&c->disco, l->def->every.hi));
@@ -128,7 +126,6 @@ static void bulk_fire(void *ctx, uint32_t flow)
 
 static void bulk_start(struct story *st, struct story_load *l)
 {
-	l->interval_ns = UINT64_C(8000000000) * l->def->size.lo / (l->def->rate.lo == 0 ? 1 : l->def->rate.lo);
 	for (uint32_t i = 0; i < l->flows; i++) {
 		struct story_flow *f = &l->flow[i];
 		f->call = sim_call_add(st->sim, bulk_fire, l, i);
@@ -138,20 +135,50 @@ static void bulk_start(struct story *st, struct story_load *l)
 
 static bool bulk_build(struct story *st, struct story_load *l, char *error, size_t cap)
 {
-	uint64_t share = l->def->share.lo;
+	uint64_t share = l->def->share.lo, flows;
 
 	count_pairs(st, l);
-	l->flows = (uint32_t)((unsigned __int128)l->pairs * share / SCENARIO_SHARE_ALL);
-	if (l->flows == 0 && l->pairs > 0 && share > 0) l->flows = 1;
-	if (l->flows > FLOWS_MAX) {
-		snprintf(error, cap, "%s:%u: %u flows at a time, expected at most %d", l->def->line.file, l->def->line.line, l->flows, FLOWS_MAX);
+	flows = (uint64_t)((unsigned __int128)l->pairs * share / SCENARIO_SHARE_ALL);
+	if (flows == 0 && l->pairs > 0 && share > 0) flows = 1;
+	l->interval_ns = UINT64_C(8000000000) * l->def->size.lo / l->def->rate.lo;
+	if (flows > FLOWS_MAX || l->interval_ns < INTERVAL_MIN) {
+		snprintf(error, cap, "%s:%u: %llu flows of a packet each %llu ns, expected at most %d and at least %d ns", l->def->line.file,
+		         l->def->line.line, (unsigned long long)flows, (unsigned long long)l->interval_ns, FLOWS_MAX, INTERVAL_MIN);
 		return false;
 	}
-	l->flow = mem_zero(l->flows ? l->flows : 1, sizeof *l->flow);
+	l->flows = (uint32_t)flows;
+	l->flow = mem_zero(flows ? flows : 1, sizeof *l->flow);
 	return true;
 }
 
 /* ---- all ---- */
+
+/* A client has one connection, to its home; REG-002: who is at home elsewhere is not reached by it. */
+static bool one_home_each(const struct story *st, const struct story_load *l, char *error, size_t cap)
+{
+	for (uint32_t i = 0; i < st->tailnets; i++) {
+		const struct story_tailnet *t = &st->tailnet[i];
+		uint32_t home = t->clients > 0 ? st->client[t->first].region : 0;
+		for (uint32_t k = 1; k < t->clients; k++) {
+			uint32_t other = st->client[t->first + k].region;
+			if (other == home) continue;
+			snprintf(error, cap, "%s:%u: %s has clients at home in %s and in %s, between whom packets are not simulated yet",
+			         l->def->line.file, l->def->line.line, t->name, st->region[home].def->name, st->region[other].def->name);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool of_all_of_it(const struct story_load *l, char *error, size_t cap)
+{
+	for (uint32_t i = 0; i < l->def->of.parts; i++) {
+		if (l->def->of.part[i].pick.unit == SCENARIO_NONE) continue;
+		snprintf(error, cap, "%s:%u: of= a drawn part is not simulated yet, expected the whole set", l->def->line.file, l->def->line.line);
+		return false;
+	}
+	return true;
+}
 
 bool load_build(struct story *st, char *error, size_t cap)
 {
@@ -166,6 +193,7 @@ bool load_build(struct story *st, char *error, size_t cap)
 		l->begin = l->def->begin.unit == SCENARIO_NONE ? 0 : l->def->begin.lo;
 		l->till = l->def->till.unit == SCENARIO_NONE ? TIME_NEVER : l->def->till.lo;
 		l->prng = story_stream(st, "run", &l->def->line, "flows");
+		if (!of_all_of_it(l, error, cap) || !one_home_each(st, l, error, cap)) return false;
 		if (l->def->kind == SCENARIO_DISCO && disco) {
 			snprintf(error, cap, "%s:%u: a second load disco: one is simulated", l->def->line.file, l->def->line.line);
 			return false;

@@ -293,23 +293,41 @@ static uint64_t rate_of(struct story *st, struct story_judge *j, uint64_t counte
 	return j->rate_sum * UINT64_C(3600000000); /* 1/s */
 }
 
+static bool is_dist(enum scenario_metric m) { return scenario_metric_info(m)->type == SCENARIO_DISTRIBUTION; }
+
+/* A gauge or share as it is, a counter from the start of the run. */
+static bool metric_counter(const struct story *st, const struct story_judge *j, uint64_t *value)
+{
+	const struct scenario_condition *c = &j->result.def->condition;
+
+	if (of_node(c)) return measure_nodes(st, c, value);
+	if (chapter(c->metric) == SCENARIO_OF_CLIENT) return measure_clients(st, c, value);
+	*value = is_drop(c->metric) ? drops_value(st, c->metric) : packets_value(st, c->metric);
+	return true;
+}
+
 bool metric_measure(struct story *st, struct story_judge *j, uint64_t *value)
 {
 	const struct scenario_condition *c = &j->result.def->condition;
-	bool there = true;
+	bool there;
 
-	if (c->metric == SCENARIO_METRIC_FAILOVER_CLIENT || c->metric == SCENARIO_METRIC_FAILOVER_PAIR) return measure_dist(st, c, value);
-	if (of_node(c))
-		there = measure_nodes(st, c, value);
-	else if (is_drop(c->metric))
-		*value = drops_value(st, c->metric);
-	else if (chapter(c->metric) == SCENARIO_OF_CLIENT)
-		there = measure_clients(st, c, value);
-	else
-		*value = packets_value(st, c->metric);
-	if (there && c->has_since && c->metric != SCENARIO_METRIC_FORWARDED_SHARE) *value -= j->since <= *value ? j->since : *value;
+	if (is_dist(c->metric)) return measure_dist(st, c, value);
+	if (c->has_since && !j->since_come) return false;
+	there = metric_counter(st, j, value);
+	if (there && c->has_since) *value -= j->since;
 	if (there && c->statistic == SCENARIO_PER_SECOND) *value = rate_of(st, j, *value);
 	return there;
+}
+
+/* The event of `since`: what was counted before it counts no more. */
+void metric_since(struct story *st, struct story_judge *j)
+{
+	uint64_t value;
+
+	j->since_come = true;
+	j->since = j->counter = j->rate_sum = 0;
+	j->rate_n = 0;
+	if (metric_counter(st, j, &value)) j->since = value;
 }
 
 void metric_start(struct story *st)
@@ -332,10 +350,14 @@ bool metric_supported(const struct story *st, const struct scenario_expect *e, c
 
 	(void)st;
 	if (!info->measured) why = "is not measured yet";
+	if (c->has_since && is_dist(c->metric)) why = "since an event is not measured yet";
+	if (c->per != SCENARIO_PER_NONE && (c->has_since || c->statistic == SCENARIO_PER_SECOND)) why = "is counted of all together only";
 	for (uint32_t i = 0; why == NULL && i < c->of.parts; i++) {
 		const struct scenario_part *p = &c->of.part[i];
 		bool nodes = p->base == SCENARIO_NODES || p->base == SCENARIO_ALL;
+		bool changes = p->base == SCENARIO_CLIENTS_ON || p->base == SCENARIO_CLIENTS_AWAY;
 		if (p->pick.unit != SCENARIO_NONE) why = "of a drawn part is not measured";
+		if (changes && (c->has_since || c->statistic == SCENARIO_PER_SECOND)) why = "is counted of a set that stays the same only";
 		if (of_node(c) ? !nodes : !(of_clients && p->base != SCENARIO_NODES)) why = "of this set is not measured";
 	}
 	if (why == NULL && c->per != SCENARIO_PER_NONE && !(of_node(c) && c->per == SCENARIO_PER_NODE))

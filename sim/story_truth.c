@@ -2,7 +2,8 @@
  *
  * A client is connected while it holds a connection that is registered at the other end, on a host that runs; it is a zombie while it
  * holds one that leads nowhere. Failover of a client: from the fault until ServerInfo arrives on another connection. Of a pair: from the first
- * packet sent after the fault to the first delivered. */
+ * packet sent after the fault to the first delivered; whether that was the same packet is kept apart, since one whose first packet is lost
+ * comes back with the next that its load happens to send, minutes later perhaps. */
 #include "story_core.h"
 
 #include "../ref/buf.h"
@@ -69,7 +70,10 @@ void truth_leave(struct story *st, uint32_t node, const struct note *note)
 	*slot = NOBODY;
 	n->conns--;
 	c = &st->client[client];
-	if (c->ready && c->node == node && c->peer_token == note->token) set_alive(st, c, false);
+	if (c->ready && c->node == node && c->peer_token == note->token) {
+		act_left(st, client);
+		set_alive(st, c, false);
+	}
 	story_dirty(st, DIRT_CLIENTS);
 }
 
@@ -113,7 +117,7 @@ void truth_disconnected(struct story *st, uint32_t client, uint64_t token, uint6
 	(void)why;
 	if (!c->ready || c->token != token) return; /* an attempt that failed */
 	if (c->alive) set_alive(st, c, false);
-	c->ready = false;
+	c->ready = c->closing = false;
 	st->zombies--;
 	set_away(st, c, false);
 	story_dirty(st, DIRT_CLIENTS);
@@ -141,6 +145,7 @@ void truth_down(struct story *st, uint32_t node)
 		if (client == NOBODY) continue;
 		n->session[i] = NOBODY;
 		c = &st->client[client];
+		c->closing = false;
 		if (!c->ready || c->node != node || !c->alive) continue;
 		set_alive(st, c, false);
 		truth_hit(st, client);
@@ -228,10 +233,16 @@ void truth_pair_delivered(struct story *st, uint32_t a, uint32_t b, uint64_t sen
 	if (p == NULL || !p->open || sent_at < p->sent_at) return;
 	p->open = false;
 	dist_add(&st->failover_pair, sim_now(st->sim) - p->sent_at);
+	dist_add(sent_at == p->sent_at ? &st->failover_first : &st->failover_later, sim_now(st->sim) - p->sent_at);
 	story_dirty(st, DIRT_FAILOVER);
 }
 
-/* Those who never came back. */
+static bool both_here(const struct story *st, const struct story_pair *p)
+{
+	return !st->client[(uint32_t)(p->key >> 32)].gone && !st->client[(uint32_t)p->key].gone;
+}
+
+/* Those who never came back, but for those who left. */
 void truth_end(struct story *st)
 {
 	for (uint32_t i = 0; i < st->clients; i++)
@@ -240,5 +251,5 @@ void truth_end(struct story *st)
 			record_move(st->record, sim_now(st->sim), client_host(st, i), st->client[i].fault_node, NOBODY, st->client[i].fault_at);
 		}
 	for (uint32_t i = 0; st->pair != NULL && i <= st->pairs_mask; i++)
-		if (st->pair[i].key != 0 && st->pair[i].open) st->failover_pair.never++;
+		if (st->pair[i].key != 0 && st->pair[i].open && both_here(st, &st->pair[i])) st->failover_pair.never++, st->failover_later.never++;
 }

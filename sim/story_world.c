@@ -82,24 +82,38 @@ static bool place_region(struct story *st, struct story_region *r, char *error, 
 
 static uint64_t or_else(const struct scenario_amount *a, uint64_t value) { return a->unit == SCENARIO_NONE ? value : a->lo; }
 
-static void settle_amount(struct story *st, const struct story_node *n, const struct scenario_line *line, const char *key, struct scenario_amount *a)
+/* The line that says what stands `at` that many bytes into the node's settings: the last of its `node` lines that does, or its region's. */
+static const struct scenario_line *settings_line(const struct story *st, const struct story_node *n, size_t at)
 {
-	if (a->unit != SCENARIO_NONE) a->lo = a->hi = story_take(st, n->name, line, key, a);
+	const struct scenario_line *line = &st->region[n->region].def->line;
+
+	for (uint32_t i = 0; i < st->scenario->nodes; i++) {
+		const struct scenario_node *def = &st->scenario->node[i];
+		const struct scenario_amount *a = (const struct scenario_amount *)((const char *)&def->settings + at);
+		if (a->unit != SCENARIO_NONE && scenario_set_has_node(&def->set, n->region, n->index)) line = &def->line;
+	}
+	return line;
+}
+
+static void settle_amount(struct story *st, struct story_node *n, const char *key, size_t at)
+{
+	struct scenario_amount *a = (struct scenario_amount *)((char *)&n->settings + at);
+
+	if (a->unit != SCENARIO_NONE) a->lo = a->hi = story_take(st, n->name, settings_line(st, n, at), key, a);
 }
 
 /* Draws what is drawn, once for each node, and prices its work. */
 static void settle_node(struct story *st, struct story_node *n)
 {
-	const struct scenario_line *line = &st->region[n->region].def->line;
 	struct scenario_settings *s = &n->settings;
 
-	settle_amount(st, n, line, "cpu", &s->cpu);
-	settle_amount(st, n, line, "nic", &s->nic);
-	settle_amount(st, n, line, "fds", &s->fds);
-	settle_amount(st, n, line, "backlog", &s->backlog);
-	settle_amount(st, n, line, "handshake", &s->handshake);
-	settle_amount(st, n, line, "packet", &s->packet);
-	settle_amount(st, n, line, "byte", &s->byte);
+	settle_amount(st, n, "cpu", offsetof(struct scenario_settings, cpu));
+	settle_amount(st, n, "nic", offsetof(struct scenario_settings, nic));
+	settle_amount(st, n, "fds", offsetof(struct scenario_settings, fds));
+	settle_amount(st, n, "backlog", offsetof(struct scenario_settings, backlog));
+	settle_amount(st, n, "handshake", offsetof(struct scenario_settings, handshake));
+	settle_amount(st, n, "packet", offsetof(struct scenario_settings, packet));
+	settle_amount(st, n, "byte", offsetof(struct scenario_settings, byte));
 	n->cost = cost_ours;
 	n->cost.handshake_ns = or_else(&s->handshake, n->cost.handshake_ns);
 	if (s->packet.unit != SCENARIO_NONE) { /* what a relayed packet costs, in and out */
@@ -107,6 +121,19 @@ static void settle_node(struct story *st, struct story_node *n)
 		n->cost.work_ps[WORK_FRAMES_IN] = n->cost.work_ps[WORK_FRAMES_OUT] = s->packet.lo * 500;
 	}
 	if (s->byte.unit != SCENARIO_NONE) n->cost.work_ps[WORK_BYTES_IN] = n->cost.work_ps[WORK_BYTES_OUT] = s->byte.lo * 500;
+}
+
+/* Homes that nobody may choose (MAP-014) and nodes that take no connection (MAP-005) come with home selection. */
+static bool map_supported(const struct story *st, const struct story_region *r, char *error, size_t cap)
+{
+	const struct derp_region *m = r->def->in_map;
+	const char *file = r->def->line.line != 0 ? r->def->line.file : st->scenario->file[0].name, *what = NULL;
+
+	if (m != NULL && m->no_measure_no_home) what = "is NoMeasureNoHome";
+	for (uint32_t i = 0; m != NULL && i < m->nodes && i < r->nodes; i++)
+		if (m->node[i].stun_only) what = "has a node that is STUNOnly";
+	if (what != NULL) snprintf(error, cap, "%s:%u: region %s of the map %s: not simulated yet", file, r->def->line.line, r->def->name, what);
+	return what == NULL;
 }
 
 static bool build_region(struct story *st, uint32_t index, char *error, size_t cap)
@@ -124,10 +151,39 @@ static bool build_region(struct story *st, uint32_t index, char *error, size_t c
 		         r->def->line.line, r->def->name, r->nodes, ORDER_MAX);
 		return false;
 	}
+	if (!map_supported(st, r, error, cap)) return false;
 	r->map = (struct derp_region){ .id = m != NULL ? m->id : 900 + (int64_t)index, .nodes = r->nodes, .code = copy_text(r->def->name) };
 	r->map.name = copy_text(m != NULL ? m->name : r->def->name);
 	r->map.node = mem_zero(r->nodes, sizeof *r->map.node);
 	for (uint32_t i = 0; i < r->nodes; i++) fill_node(st, r, i);
+	return true;
+}
+
+/* What the language has and this world has not. */
+static bool settings_supported(const struct scenario_line *line, const struct scenario_settings *s, char *error, size_t cap)
+{
+	const uint64_t usual = UINT64_C(2000000000);
+	bool good = s->mem.unit == SCENARIO_NONE || (s->mem.lo == usual && s->mem.hi == usual);
+
+	if (!good) snprintf(error, cap, "%s:%u: a limit of memory is not simulated yet, expected mem=2GB", line->file, line->line);
+	return good;
+}
+
+static bool nodes_supported(const struct story *st, char *error, size_t cap)
+{
+	const struct scenario *sc = st->scenario;
+
+	for (uint32_t i = 0; i < sc->regions; i++)
+		if (!settings_supported(&sc->region[i].line, &sc->region[i].settings, error, cap)) return false;
+	for (uint32_t i = 0; i < sc->nodes; i++) {
+		const struct scenario_node *n = &sc->node[i];
+		if (!settings_supported(&n->line, &n->settings, error, cap)) return false;
+		for (uint32_t k = 0; k < n->set.parts; k++) {
+			if (n->set.part[k].pick.unit == SCENARIO_NONE) continue;
+			snprintf(error, cap, "%s:%u: a drawn part of nodes is not simulated yet, expected the whole set", n->line.file, n->line.line);
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -219,6 +275,15 @@ static uint32_t nearest_region(const struct story *st, const struct place *p)
 	return at;
 }
 
+/* After how long on another node the client goes home, drawn for each; of the line that says so. */
+static uint64_t return_after(struct story *st, const char *name, const struct scenario_tailnet *def)
+{
+	const struct scenario_amount *own = &def->policy.back, *all = &st->scenario->policy.back;
+	bool same = own->lo == all->lo && own->hi == all->hi;
+
+	return story_take(st, name, same ? &st->scenario->policy.line : &def->line, "return", own);
+}
+
 static void build_client(struct story *st, uint32_t tailnet, uint32_t index, const uint32_t *cities, uint32_t cities_n)
 {
 	const struct story_tailnet *t = &st->tailnet[tailnet];
@@ -239,6 +304,7 @@ static void build_client(struct story *st, uint32_t tailnet, uint32_t index, con
 	c->access_ns = prng_range(&p, access_min_ns, access_max_ns);
 	c->region = nearest_region(st, &c->place);
 	c->join_at = story_take(st, name, &t->def->line, "join", &t->def->join);
+	c->return_ns = return_after(st, name, t->def);
 	c->node = NOBODY;
 	c->fault_at = TIME_NEVER;
 }
@@ -308,6 +374,7 @@ bool world_build(struct story *st, char *error, size_t cap)
 	static const uint8_t secret[16] = { 1 };
 	struct key mesh;
 
+	if (!nodes_supported(st, error, cap)) return false;
 	st->regions = st->scenario->regions;
 	st->region = mem_zero(st->regions ? st->regions : 1, sizeof *st->region);
 	for (uint32_t i = 0; i < st->regions; i++)
@@ -421,8 +488,7 @@ static size_t configure_client(const struct story *st, uint32_t client, char *ou
 	coordinator_order(st, client, order);
 	at = (size_t)snprintf(out, cap, "key=%s\nhome=on\nretry=%s\nprofile=%s\n", key, backoff[policy->backoff],
 	                      st->scenario->world.profile == SCENARIO_PROFILE_DERPER ? "derper" : "ours");
-	if (policy->back.unit != SCENARIO_NONE && policy->back.lo != SCENARIO_NEVER)
-		at += (size_t)snprintf(out + at, cap - at, "return-after=%lluns\n", (unsigned long long)policy->back.lo);
+	if (c->return_ns != SCENARIO_NEVER) at += (size_t)snprintf(out + at, cap - at, "return-after=%lluns\n", (unsigned long long)c->return_ns);
 	at += (size_t)snprintf(out + at, cap - at, "region=");
 	at += derp_region_json(&st->region[c->region].map, order, out + at, cap - at);
 	at += (size_t)snprintf(out + at, cap - at, "\n");

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 8, ACKS = 256, WRAPPED = UINT32_MAX };
+enum { ACKS = 256 };
 
 struct stream_acks {
 	struct {
@@ -49,7 +49,6 @@ static void pool_give(struct stream_pool *pool, uint8_t *ring, uint32_t cap)
 /* ---- ring ---- */
 
 static struct arrival *arrival_at(const struct stream *s, uint32_t place) { return (struct arrival *)(void *)(s->ring + place); }
-static uint32_t space_of(uint32_t n) { return ((uint32_t)sizeof(struct arrival) + n + ALIGN - 1) & ~(uint32_t)(ALIGN - 1); }
 
 void stream_init(struct stream *s, uint32_t window) { *s = (struct stream){ .window = window }; }
 
@@ -69,24 +68,24 @@ static void grow(struct stream *s, struct stream_pool *pool, uint32_t need)
 	struct stream old = *s;
 	uint32_t place = s->head;
 
-	while ((UINT32_C(1) << bits) < need + s->cap + space_of(0)) bits++;
+	while ((UINT32_C(1) << bits) < need + s->cap + stream_space(0)) bits++;
 	assert(bits <= STREAM_RING_MAX);
 	s->ring = pool_take(pool, bits);
 	s->cap = UINT32_C(1) << bits;
 	s->head = s->tail = 0;
 	for (uint32_t i = 0; i < old.arrivals; i++) {
 		const struct arrival *a = arrival_at(&old, place);
-		if (a->n == WRAPPED) place = 0, a = arrival_at(&old, 0);
+		if (a->n == STREAM_WRAPPED) place = 0, a = arrival_at(&old, 0);
 		memcpy(s->ring + s->tail, a, sizeof *a + a->n);
 		s->last = s->tail;
-		s->tail += space_of(a->n);
-		place += space_of(a->n);
+		s->tail += stream_space(a->n);
+		place += stream_space(a->n);
 		if (place == old.cap) place = 0;
 	}
 	if (old.ring != NULL) pool_give(pool, old.ring, old.cap);
 }
 
-/* A place for `space` contiguous bytes at the tail, or false. The ring always keeps room for a WRAPPED head behind the tail. */
+/* A place for `space` contiguous bytes at the tail, or false. The ring always keeps room for a STREAM_WRAPPED head behind the tail. */
 static bool fits(struct stream *s, uint32_t space)
 {
 	const uint32_t head_n = (uint32_t)sizeof(struct arrival);
@@ -98,7 +97,7 @@ static bool fits(struct stream *s, uint32_t space)
 	if (s->tail > s->head) {
 		if (s->tail + space + head_n <= s->cap) return true;
 		if (space >= s->head) return false; /* tail may never reach head */
-		arrival_at(s, s->tail)->n = WRAPPED;
+		arrival_at(s, s->tail)->n = STREAM_WRAPPED;
 		s->tail = 0;
 		return true;
 	}
@@ -107,7 +106,7 @@ static bool fits(struct stream *s, uint32_t space)
 
 uint8_t *stream_put(struct stream *s, struct stream_pool *pool, uint64_t at, uint32_t n)
 {
-	uint32_t space = space_of(n);
+	uint32_t space = stream_space(n);
 	struct arrival *a;
 
 	assert(n > 0 && at >= s->last_at);
@@ -127,14 +126,14 @@ uint8_t *stream_put(struct stream *s, struct stream_pool *pool, uint64_t at, uin
 
 static void next_arrival(struct stream *s, struct stream_pool *pool)
 {
-	s->head += space_of(arrival_at(s, s->head)->n);
+	s->head += stream_space(arrival_at(s, s->head)->n);
 	if (--s->arrivals == 0) {
 		pool_give(pool, s->ring, s->cap);
 		s->ring = NULL;
 		s->cap = s->head = s->tail = 0;
 		return;
 	}
-	if (arrival_at(s, s->head)->n == WRAPPED) s->head = 0;
+	if (arrival_at(s, s->head)->n == STREAM_WRAPPED) s->head = 0;
 }
 
 /* ---- window ---- */
@@ -210,28 +209,14 @@ uint32_t stream_gather(struct stream *s, struct stream_pool *pool, uint64_t now,
 	return got;
 }
 
-uint32_t stream_ready(const struct stream *s, uint64_t now, uint32_t max)
-{
-	uint32_t place = s->head, got = 0;
-
-	for (uint32_t i = 0; i < s->arrivals && got < max; i++) {
-		const struct arrival *a = arrival_at(s, place);
-		if (a->n == WRAPPED) place = 0, a = arrival_at(s, 0);
-		if (a->at > now) break;
-		got += a->n - a->read;
-		place += space_of(a->n);
-	}
-	return got < max ? got : max;
-}
-
 void stream_each(const struct stream *s, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx)
 {
 	uint32_t place = s->head;
 
 	for (uint32_t i = 0; i < s->arrivals; i++) {
 		const struct arrival *a = arrival_at(s, place);
-		if (a->n == WRAPPED) place = 0, a = arrival_at(s, 0);
+		if (a->n == STREAM_WRAPPED) place = 0, a = arrival_at(s, 0);
 		fn(ctx, (const uint8_t *)(a + 1) + a->read, a->n - a->read);
-		place += space_of(a->n);
+		place += stream_space(a->n);
 	}
 }

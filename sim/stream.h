@@ -21,9 +21,11 @@ void stream_pool_free(struct stream_pool *pool);
 /* Head of an arrival in the ring; its bytes follow, contiguous. */
 struct arrival {
 	uint64_t at;
-	uint32_t n;    /* bytes; UINT32_MAX: unused end of the ring, the next arrival is at its start */
+	uint32_t n;    /* bytes; STREAM_WRAPPED: unused end of the ring, the next arrival is at its start */
 	uint32_t read; /* of these */
 };
+enum { STREAM_ALIGN = 8, STREAM_WRAPPED = UINT32_MAX };
+static inline uint32_t stream_space(uint32_t n) { return ((uint32_t)sizeof(struct arrival) + n + STREAM_ALIGN - 1) & ~(uint32_t)(STREAM_ALIGN - 1); }
 
 struct stream_acks; /* readings whose acknowledgement is under way: only while the window is under pressure */
 
@@ -66,8 +68,17 @@ static inline const uint8_t *stream_peek(const struct stream *s, uint64_t now, u
 void stream_take(struct stream *s, struct stream_pool *pool, uint64_t now, uint32_t n, uint64_t latency_back_ns);
 /* Copies up to max bytes that have come by now, over arrivals, and takes them. For a receiver that was busy meanwhile. */
 uint32_t stream_gather(struct stream *s, struct stream_pool *pool, uint64_t now, uint8_t *out, uint32_t max, uint64_t latency_back_ns);
-/* Bytes that have come by now and are unread; at most max are counted. */
-uint32_t stream_ready(const struct stream *s, uint64_t now, uint32_t max);
+/* Has more come by now than the first arrival? */
+static inline bool stream_more(const struct stream *s, uint64_t now)
+{
+	const struct arrival *a;
+
+	if (s->arrivals < 2) return false;
+	a = (const struct arrival *)(const void *)(s->ring + s->head);
+	a = (const struct arrival *)(const void *)(s->ring + s->head + stream_space(a->n));
+	if (a->n == STREAM_WRAPPED) a = (const struct arrival *)(const void *)s->ring;
+	return a->at <= now;
+}
 /* Calls fn for the unread bytes of each arrival, in order. */
 void stream_each(const struct stream *s, void (*fn)(void *ctx, const uint8_t *p, uint32_t n), void *ctx);
 

@@ -3,6 +3,8 @@
 
 #include "record.h"
 
+#include "../ref/json.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,18 +33,32 @@ static const char *value_of(enum scenario_unit unit, uint64_t v, char out[VALUE]
 
 /* ---- header ---- */
 
+/* As one could have written it; many as what they are like. */
 static void tell_draw(const struct tell *t, const struct story_draw *d)
 {
 	char a[VALUE], b[VALUE], c[VALUE];
 
+	if (d->unit == SCENARIO_NONE) {
+		for (uint32_t i = 0; i < d->values.n && i < DRAWS_SHOWN; i++) tell_text(t, "# drawn: line %u, %s %s\n", d->line, d->word, d->name[i]);
+		if (d->values.n > DRAWS_SHOWN) tell_text(t, "# drawn: line %u, %llu in all\n", d->line, (unsigned long long)d->values.n);
+		return;
+	}
 	if (d->values.n > DRAWS_SHOWN) {
 		tell_text(t, "# drawn: line %u, %s %s=: %llu values, min %s, median %s, max %s\n", d->line, d->word, d->key,
 		          (unsigned long long)d->values.n, value_of(d->unit, d->values.min, a), value_of(d->unit, dist_quantile(&d->values, 500), b),
 		          value_of(d->unit, d->values.max, c));
 		return;
 	}
-	for (uint32_t i = 0; i < d->values.n; i++)
-		tell_text(t, "# drawn: line %u, %s %s=%s\n", d->line, d->name[i], d->key, value_of(d->unit, d->value[i], a));
+	for (uint32_t i = 0; i < d->values.n; i++) {
+		story_print_exact(d->unit, d->value[i], a, sizeof a);
+		tell_text(t, "# drawn: line %u, %s %s=%s\n", d->line, d->name[i], d->key, a);
+	}
+}
+
+static void tell_draws(const struct tell *t, const struct story *st, bool late)
+{
+	for (uint32_t i = 0; i < story_draws(st); i++)
+		if (story_draw(st, i)->late == late) tell_draw(t, story_draw(st, i));
 }
 
 void tell_header(const struct tell *t, const struct scenario *sc, const struct story *st, uint64_t seed, const char *build)
@@ -58,7 +74,7 @@ void tell_header(const struct tell *t, const struct scenario *sc, const struct s
 	for (uint32_t i = 0; i < sc->varies; i++)
 		tell_text(t, "# vary: %s=%s, %s of %u values\n", sc->vary[i].name, sc->vary[i].chosen, sc->vary[i].set ? "as set," : "the first",
 		          sc->vary[i].values);
-	for (uint32_t i = 0; i < story_draws(st); i++) tell_draw(t, story_draw(st, i));
+	tell_draws(t, st, false);
 }
 
 /* ---- result ---- */
@@ -68,7 +84,7 @@ static void tell_dist(const struct tell *t, const char *who, const struct dist *
 	static const uint32_t quantile[] = { 500, 900, 990 };
 	char text[VALUE];
 
-	tell_text(t, "  %-7s %8llu", who, (unsigned long long)(d->n + d->never));
+	tell_text(t, "  %-10s %7llu", who, (unsigned long long)(d->n + d->never));
 	for (size_t i = 0; i < 3; i++)
 		tell_text(t, " %10s", d->n + d->never == 0 ? "-" : value_of(SCENARIO_TIME, dist_quantile(d, quantile[i]), text));
 	tell_text(t, " %10s", d->n + d->never == 0 ? "-" : value_of(SCENARIO_TIME, d->never > 0 ? DIST_NEVER : d->max, text));
@@ -87,6 +103,7 @@ void tell_result(const struct tell *t, const struct scenario *sc, const struct s
 	char at[VALUE];
 
 	(void)sc;
+	tell_draws(t, st, true);
 	for (uint32_t i = 0; i < story_expects(st); i++) {
 		const struct story_expect *e = story_expect(st, i);
 		missed += e->verdict != STORY_OK && !e->def->goal;
@@ -97,9 +114,14 @@ void tell_result(const struct tell *t, const struct scenario *sc, const struct s
 		tell_text(t, "FOUND  %s at %s: %s\n", f->rule, value_of(SCENARIO_TIME, f->at, at), f->text);
 	}
 	if (story_findings(st) > 10) tell_text(t, "FOUND  and %u more\n", story_findings(st) - 10);
-	tell_text(t, "failover %8s %10s %10s %10s %10s %8s\n", "n", "p50", "p90", "p99", "max", "never");
+	tell_text(t, "failover    %8s %10s %10s %10s %10s %8s\n", "n", "p50", "p90", "p99", "max", "never");
 	tell_dist(t, "client", story_failover_clients(st));
 	tell_dist(t, "pair", story_failover_pairs(st));
+	if (story_failover_later(st)->n + story_failover_later(st)->never > 0) {
+		tell_dist(t, " first", story_failover_first(st));
+		tell_dist(t, " later", story_failover_later(st));
+		tell_text(t, "  pair later: its first packet was lost, and the time goes on until another that it sends arrives\n");
+	}
 	if (story_good(st))
 		tell_text(t, "good: %u expectations, %llu machine events\n", story_expects(st), (unsigned long long)story_events(st));
 	else
@@ -116,80 +138,92 @@ void tell_digest(const struct tell *t, const struct story *st)
 
 /* ---- JSON ---- */
 
-static void json_string(const struct tell *t, const char *s)
+static void put_text(struct json_writer *w, const char *name, const char *s)
 {
-	t->write(t->ctx, "\"", 1);
-	for (; *s != 0; s++) {
-		unsigned char c = (unsigned char)*s;
-		if (c == '"' || c == '\\')
-			tell_text(t, "\\%c", c);
-		else if (c < 0x20)
-			tell_text(t, "\\u%04x", c);
-		else
-			t->write(t->ctx, s, 1);
-	}
-	t->write(t->ctx, "\"", 1);
+	json_name(w, name);
+	json_put_string(w, s, strlen(s));
 }
 
-static void json_time(const struct tell *t, const char *name, uint64_t v)
+static void put_number(struct json_writer *w, const char *name, uint64_t v)
 {
+	json_name(w, name);
 	if (v == DIST_NEVER)
-		tell_text(t, ",\"%s\":null", name);
+		json_put_null(w);
 	else
-		tell_text(t, ",\"%s\":%llu", name, (unsigned long long)v);
+		json_put_u64(w, v);
 }
 
-static void json_dist(const struct tell *t, const char *who, const struct dist *d)
+static void put_dist(struct json_writer *w, const char *who, const struct dist *d)
 {
-	tell_text(t, "\"%s\":{\"n\":%llu,\"never\":%llu", who, (unsigned long long)(d->n + d->never), (unsigned long long)d->never);
-	json_time(t, "p50_ns", dist_quantile(d, 500));
-	json_time(t, "p90_ns", dist_quantile(d, 900));
-	json_time(t, "p99_ns", dist_quantile(d, 990));
-	json_time(t, "max_ns", d->never > 0 || d->n == 0 ? DIST_NEVER : d->max);
-	tell_text(t, "}");
+	json_name(w, who);
+	json_open(w, '{');
+	put_number(w, "n", d->n + d->never);
+	put_number(w, "never", d->never);
+	put_number(w, "p50_ns", dist_quantile(d, 500));
+	put_number(w, "p90_ns", dist_quantile(d, 900));
+	put_number(w, "p99_ns", dist_quantile(d, 990));
+	put_number(w, "max_ns", d->never > 0 || d->n == 0 ? DIST_NEVER : d->max);
+	json_close(w, '}');
 }
 
-static void json_expects(const struct tell *t, const struct story *st)
+static void put_expects(struct json_writer *w, const struct story *st)
 {
+	json_name(w, "expects");
+	json_open(w, '[');
 	for (uint32_t i = 0; i < story_expects(st); i++) {
 		const struct story_expect *e = story_expect(st, i);
-		tell_text(t, "%s{\"line\":%u,\"text\":", i == 0 ? "" : ",", e->def->line.line);
-		json_string(t, e->def->line.text);
-		tell_text(t, ",\"measured\":");
-		json_string(t, e->measured);
-		tell_text(t, ",\"ok\":%s}", e->verdict == STORY_OK ? "true" : "false");
+		json_open(w, '{');
+		put_number(w, "line", e->def->line.line);
+		put_text(w, "text", e->def->line.text);
+		put_text(w, "measured", e->measured);
+		json_name(w, "ok");
+		json_put_bool(w, e->verdict == STORY_OK);
+		json_close(w, '}');
 	}
+	json_close(w, ']');
 }
 
-static void json_findings(const struct tell *t, const struct story *st)
+static void put_findings(struct json_writer *w, const struct story *st)
 {
+	json_name(w, "findings");
+	json_open(w, '[');
 	for (uint32_t i = 0; i < story_findings(st) && i < STORY_FINDINGS_MAX; i++) {
 		const struct story_finding *f = story_finding(st, i);
-		tell_text(t, "%s{\"t_ns\":%llu,\"rule\":", i == 0 ? "" : ",", (unsigned long long)f->at);
-		json_string(t, f->rule);
-		tell_text(t, ",\"text\":");
-		json_string(t, f->text);
-		tell_text(t, "}");
+		json_open(w, '{');
+		put_number(w, "t_ns", f->at);
+		put_text(w, "rule", f->rule);
+		put_text(w, "text", f->text);
+		json_close(w, '}');
 	}
+	json_close(w, ']');
 }
 
 void tell_json(const struct tell *t, const struct scenario *sc, const struct story *st, uint64_t seed, const char *build)
 {
+	struct json_writer w;
 	char digest[33];
 
 	record_digest_text(story_digest(st), digest);
-	tell_text(t, "{\"schema\":1,\"scenario\":");
-	json_string(t, sc->file[0].name);
-	tell_text(t, ",\"seed\":%llu,\"build\":", (unsigned long long)seed);
-	json_string(t, build);
-	tell_text(t, ",\"digest\":\"%s\",\"events\":%llu,\"virtual_ns\":%llu,\"verdict\":\"%s\",\"expects\":[", digest,
-	          (unsigned long long)story_events(st), (unsigned long long)story_now(st), story_good(st) ? "good" : "finding");
-	json_expects(t, st);
-	tell_text(t, "],\"findings\":[");
-	json_findings(t, st);
-	tell_text(t, "],\"failover\":{");
-	json_dist(t, "client", story_failover_clients(st));
-	tell_text(t, ",");
-	json_dist(t, "pair", story_failover_pairs(st));
-	tell_text(t, "}}\n");
+	json_writer_init(&w);
+	json_open(&w, '{');
+	put_number(&w, "schema", 1);
+	put_text(&w, "scenario", sc->file[0].name);
+	json_name(&w, "seed");
+	json_put_u64(&w, seed);
+	put_text(&w, "build", build);
+	put_text(&w, "digest", digest);
+	put_number(&w, "events", story_events(st));
+	put_number(&w, "virtual_ns", story_now(st));
+	put_text(&w, "verdict", story_good(st) ? "good" : "finding");
+	put_expects(&w, st);
+	put_findings(&w, st);
+	json_name(&w, "failover");
+	json_open(&w, '{');
+	put_dist(&w, "client", story_failover_clients(st));
+	put_dist(&w, "pair", story_failover_pairs(st));
+	json_close(&w, '}');
+	json_close(&w, '}');
+	t->write(t->ctx, w.p, w.n);
+	t->write(t->ctx, "\n", 1);
+	json_writer_free(&w);
 }
