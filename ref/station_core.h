@@ -13,7 +13,7 @@
 #include "slotset.h"
 #include "station.h"
 
-enum { STATION_PLACES_MAX = 4096, STATION_CONTACTS_MAX = 1 << 24, STATION_HEARD_MAX = 256 };
+enum { STATION_PLACES_MAX = 4096, STATION_CONTACTS_MAX = 1 << 24 };
 #define STATION_NONE UINT32_MAX
 
 static const uint64_t station_idle_ns = 60 * NS_S, station_reap_ns = 15 * NS_S;      /* CLI-034 */

@@ -11,6 +11,7 @@ enum { GENERATION_BITS = 16 }; /* dials of one client after which its tokens may
 
 static bool place_open_now(const struct station_place *p) { return p->region != 0 && !p->leaving; }
 
+/* CLI-028: there is one at most. */
 uint32_t place_of(const struct station *s, uint32_t region)
 {
 	for (uint32_t i = 0; i < s->places && region != 0; i++)
@@ -20,22 +21,26 @@ uint32_t place_of(const struct station *s, uint32_t region)
 
 /* ---- what a client says ---- */
 
-/* CLI-041: last heard, at most every 5 s. The list is of the regions that were heard last. */
+/* Where the region stands in the list of those that were heard last: its own place, a new one, or that of who was heard longest ago. */
+static struct station_heard *heard_place(struct station *s, uint32_t region)
+{
+	uint32_t oldest = 0;
+
+	for (uint32_t i = 0; i < s->heard_n; i++) {
+		if (s->heard[i].region == region) return &s->heard[i];
+		if (s->heard[i].at < s->heard[oldest].at) oldest = i;
+	}
+	if (s->heard_n == STATION_HEARD_MAX) return &s->heard[oldest];
+	MEM_ROOM(s->heard, s->heard_n, s->heard_cap);
+	return &s->heard[s->heard_n++];
+}
+
+/* CLI-041: last heard, at most every 5 s. */
 static void record(struct station *s, uint64_t now, struct station_place *p)
 {
-	struct station_heard *h = NULL;
-
 	if (p->recorded_at != TIME_NEVER && now - p->recorded_at <= station_record_ns) return;
 	p->recorded_at = now;
-	for (uint32_t i = 0; i < s->heard_n && h == NULL; i++)
-		if (s->heard[i].region == p->region) h = &s->heard[i];
-	if (h == NULL && s->heard_n < STATION_HEARD_MAX) {
-		MEM_ROOM(s->heard, s->heard_n, s->heard_cap);
-		h = &s->heard[s->heard_n++];
-	}
-	for (uint32_t i = 0; i < s->heard_n && h == NULL; i++)
-		if (i == 0 || s->heard[i].at < h->at) h = &s->heard[i];
-	*h = (struct station_heard){ .region = p->region, .at = now };
+	*heard_place(s, p->region) = (struct station_heard){ .region = p->region, .at = now };
 }
 
 static void message_came(struct station *s, uint64_t now, struct station_place *p)
@@ -125,9 +130,7 @@ void place_step(struct station *s, uint32_t place, const struct event *e)
 		struct action x = s->up->v[i]; /* the list may grow meanwhile */
 		hear(s, e->now, place, &x);
 	}
-	if (e->kind == EVENT_DIALED && client_token(s->place[place].client) == e->token) {
-		s->place[place].local = e->dialed->local;
-	}
+	if (e->kind == EVENT_DIALED && client_token(s->place[place].client) == e->token) s->place[place].local = e->dialed->local;
 	if (e->kind == EVENT_CLOSED && e->token == s->place[place].token) s->place[place].linger_at = TIME_NEVER;
 }
 
@@ -148,6 +151,7 @@ static uint32_t place_free_one(struct station *s)
 	return s->places++;
 }
 
+/* CLI-042: can-ack-pings is on unless the owner says otherwise. */
 static char *client_config(const struct station *s, uint32_t region, const char *json, size_t *n)
 {
 	size_t cap = strlen(json) + strlen(s->client_text) + 300;
@@ -273,7 +277,7 @@ bool place_sweep(struct station *s)
 
 /* ---- time ---- */
 
-/* CLI-034: received packets do not count. */
+/* CLI-034: received packets do not count; home is never closed (REG-003). */
 static void reap(struct station *s, uint64_t now)
 {
 	bool others = false;

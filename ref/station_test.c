@@ -123,9 +123,9 @@ STORY(return_to_first_node)
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 1);
 }
 
-/* ---- CLI-034 ---- */
+/* ---- others ---- */
 
-/* A region that is nobody's home here is opened by the first packet for it, which waits for the login; it is closed with FIN by the first look,
+/* CLI-034: a region that is nobody's home here is opened by the first packet for it, which waits for the login; it is closed with FIN by the first look,
  * one every 15 s, that finds 60 s gone since the last packet that was to be sent. What is received does not count. */
 STORY(others_come_and_go)
 {
@@ -148,7 +148,7 @@ STORY(others_come_and_go)
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 1); /* the map's: closing it ourselves is no reason for one */
 }
 
-/* The looks go on every 15 s from the first connection on; new ones do not put them off. */
+/* CLI-034: the looks go on every 15 s from the first connection on; new ones do not put them off. */
 STORY(looks)
 {
 	int h;
@@ -167,7 +167,7 @@ STORY(looks)
 	assert_false(is_open(p, h, 3));
 }
 
-/* 1 ns later than the first look: 75 s for the packet that was sent then; a request counts though nothing could be sent. */
+/* CLI-034: 1 ns later than the first look: 75 s for the packet that was sent then; a request counts though nothing could be sent. */
 STORY(reaped_late)
 {
 	int h;
@@ -306,9 +306,9 @@ STORY(homeless)
 	frame_is(p, one, FRAME_NOTE_PREFERRED, "\x01", 1);
 }
 
-/* ---- CLI-039 ---- */
+/* ---- the network ---- */
 
-/* Down closes everything and nothing is opened; packets are refused. Up opens home, and only that. */
+/* CLI-039: down closes everything and nothing is opened; packets are refused. Up opens home, and only that. */
 STORY(network_down)
 {
 	int h, one, two;
@@ -339,7 +339,7 @@ static void rebind(struct pair *p, int h, uint8_t last)
 	pair_command(p, h, &(struct event_command){ .verb = COMMAND_REBIND, .p = (const uint8_t *)left, .n = sizeof left });
 }
 
-/* Whose local address is gone, or who is not connected yet, is closed; home is dialled again at once. */
+/* CLI-039: whose local address is gone, or who is not connected yet, is closed; home is dialled again at once. */
 STORY(rebind_address)
 {
 	int h, one, two;
@@ -374,7 +374,7 @@ static void answer_ping(struct pair *p, int s)
 	wire_send_frame(p, s, FRAME_PONG, data, sizeof data);
 }
 
-/* The others are asked: who answers stays; who has not after 3 s is closed, and dialled again if it is home. */
+/* CLI-039: the others are asked: who answers stays; who has not after 3 s is closed, and dialled again if it is home. */
 STORY(rebind_ping)
 {
 	int h, one, two, three;
@@ -409,7 +409,7 @@ STORY(rebind_ping)
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CLOSED), 2);
 }
 
-/* A connection that breaks while it is asked has not answered: home comes back without waiting. */
+/* CLI-039: a connection that breaks while it is asked has not answered: home comes back without waiting. */
 STORY(rebind_broken)
 {
 	int h, one;
@@ -424,7 +424,7 @@ STORY(rebind_broken)
 	region_ready(p, 1, A, true);
 }
 
-/* Another private key closes everything and logs in at home under it; the same one changes nothing. */
+/* CLI-039: another private key closes everything and logs in at home under it; the same one changes nothing. */
 STORY(key_changes)
 {
 	struct key a = pair_key(A), c = pair_key(C);
@@ -531,6 +531,42 @@ STORY(last_heard)
 	pair_advance(p, 15 * NS_MS);
 	region_ready(p, 1, A, true); /* a new connection: recorded at once */
 	assert_int_equal(station_heard_at(station_of(p, h), 1), p->now);
+}
+
+/* Of so many regions it is known when they were heard; one more takes the place of the one that was heard longest ago. */
+static void heard_max(void **state)
+{
+	struct pair *p = pair_new(0);
+	char *text = malloc(1 << 16);
+	size_t n = (size_t)snprintf(text, 1 << 16, "{\"Regions\":{");
+	int h;
+
+	(void)state;
+	assert_non_null(text);
+	for (uint32_t i = 1; i <= STATION_HEARD_MAX + 1; i++)
+		n += (size_t)snprintf(text + n, (1 << 16) - n, "%s\"%u\":{\"Nodes\":[{\"HostName\":\"192.0.2.61\",\"DERPPort\":80}]}",
+		                      i > 1 ? "," : "", i);
+	n += (size_t)snprintf(text + n, (1 << 16) - n, "}}");
+	regions_listen(p);
+	h = station_alone(p, A, "");
+	set_map_text(p, h, text, n);
+	for (uint32_t i = 1; i <= STATION_HEARD_MAX + 1; i++) {
+		uint32_t region = i == 2 ? 1 : i == 1 ? 2 : i; /* the oldest is not the first of the list for long */
+		send_to(p, h, B, region, "x");
+		region_ready(p, 1, A, false);
+		if (i == 2) { /* the second one is heard once more, so that region 1 is the oldest */
+			struct station_view view;
+			assert_true(station_region(station_of(p, h), 2, &view));
+			pair_advance(p, 6 * NS_S);
+			wire_send_frame(p, 0, FRAME_KEEP_ALIVE, NULL, 0);
+		}
+		if (i == STATION_HEARD_MAX) assert_true(station_heard_at(station_of(p, h), 1) != TIME_NEVER);
+		pair_advance(p, 2 * NS_S);
+	}
+	assert_true(station_heard_at(station_of(p, h), 1) == TIME_NEVER);
+	for (uint32_t i = 2; i <= STATION_HEARD_MAX + 1; i++) assert_true(station_heard_at(station_of(p, h), i) != TIME_NEVER);
+	free(text);
+	pair_free(p);
 }
 
 /* CLI-041: no message from home for 2 min 5 s is a warning; the next message ends it, and so does another home. */
@@ -734,6 +770,7 @@ int main(void)
 		cmocka_unit_test(prefers_v6),
 		cmocka_unit_test(health),
 		cmocka_unit_test(last_heard),
+		cmocka_unit_test(heard_max),
 		cmocka_unit_test(warning),
 		cmocka_unit_test(too_long),
 		cmocka_unit_test(regions_max),
