@@ -491,6 +491,7 @@ static void start(struct client *c, const struct event *e)
 	assert(s->slot_count >= CLIENT_SLOTS);
 	assert(config.high_water >= s->low_water + 2 * s->turn_max);
 	c->slot_first = s->slot_first;
+	c->generation_next = s->generation_first;
 	rng_init(&c->rng, s->seed);
 	c->key = config.key;
 	key_cache_public(c->env.keys, &c->key, &c->public_key);

@@ -173,6 +173,24 @@ static void names(void **state)
 	}
 }
 
+/* HTTP-024: of a URL the host without its port is the server name; the certificate is for it. */
+STORY(url_names)
+{
+	static const struct address six = { .ip = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, .port = 80 };
+	struct address answer = pair_address(50, 0);
+	int c;
+
+	wire_listens(p);
+	pair_listen(p, six, PAIR_WIRE, -1, TOKEN_NONE, false);
+	c = pair_client(p, A, "url=https://a.test:80/derp\n");
+	pair_answer(p, c, &answer);
+	state_is(p, c, CLIENT_HTTP);
+	assert_string_equal(p->stream[0].end[0].server_name, "a.test");
+	c = pair_client(p, B, "url=https://[2001:db8::1]:80/derp\n");
+	state_is(p, c, CLIENT_HTTP);
+	assert_string_equal(p->stream[1].end[0].server_name, "");
+}
+
 /* The names that count are those of the first certificate; a chain that leads nowhere is refused, unless the map (for tests) or the owner
  * says that it does not matter. CertName is asked for even then. */
 static void chains(void **state)
@@ -309,9 +327,8 @@ STORY(no_fail_over)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(meta_certificate), cmocka_unit_test(meta_version), cmocka_unit_test(names),
-		cmocka_unit_test(chains),           cmocka_unit_test(pins),         cmocka_unit_test(pin_dates),
-		cmocka_unit_test(no_fail_over),
+		cmocka_unit_test(meta_certificate), cmocka_unit_test(meta_version), cmocka_unit_test(names),     cmocka_unit_test(url_names),
+		cmocka_unit_test(chains),           cmocka_unit_test(pins),         cmocka_unit_test(pin_dates), cmocka_unit_test(no_fail_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,7 @@ STORY(queue_of_32)
 	}
 	assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, 0)->p[0], 1);
 	assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, 0)->a, DROP_QUEUE_HEAD);
+	assert_int_equal(pair_heard_count(p, c, DELIVER_DISCONNECTED), 1); /* the owner says when it dials */
 }
 
 static bool sends_one(struct pair *p, int c, uint32_t n)
@@ -130,11 +131,13 @@ STORY(bucket)
 		uint32_t n;
 		uint64_t at_once, wait_ns, then;
 	} cases[] = {
-		{ 100, 99, 63, 0, 3600 * NS_S, 0 },    { 100, 100, 63, 1, NS_S - 1, 0 },  { 100, 100, 63, 1, NS_S, 1 },
-		{ 100, 101, 63, 1, 3600 * NS_S, 1 },   { 100, 0, 0, 0, 3600 * NS_S, 0 },  { 100, 36, 0, 0, 3600 * NS_S, 0 },
-		{ 100, 37, 0, 1, 370 * NS_MS - 1, 0 }, { 100, 37, 0, 1, 370 * NS_MS, 1 }, { 1, INT64_MAX, 63, 1000, 0, 1000 },
-		{ INT64_MAX, 100, 63, 1, 0, 0 },       { INT64_MAX, 100, 63, 1, 1, 1 },   { 2000000000, 100, 63, 1, 49, 0 },
-		{ 2000000000, 100, 63, 1, 50, 1 },
+		{ 100, 99, 63, 0, 3600 * NS_S, 0 }, { 100, 100, 63, 1, NS_S - 1, 0 },
+		{ 100, 100, 63, 1, NS_S, 1 },       { 100, 101, 63, 1, 3600 * NS_S, 1 },
+		{ 1, 99, 63, 0, NS_S, 0 },          { 100, 0, 0, 0, 3600 * NS_S, 0 },
+		{ 100, 36, 0, 0, 3600 * NS_S, 0 },  { 100, 37, 0, 1, 370 * NS_MS - 1, 0 },
+		{ 100, 37, 0, 1, 370 * NS_MS, 1 },  { 1, INT64_MAX, 63, 1000, 0, 1000 },
+		{ INT64_MAX, 100, 63, 1, 0, 0 },    { INT64_MAX, 100, 63, 1, 1, 1 },
+		{ 2000000000, 100, 63, 1, 49, 0 },  { 2000000000, 100, 63, 1, 50, 1 },
 	};
 	struct server_info info = { .version = 2 };
 	uint64_t n = 0;

@@ -115,6 +115,24 @@ STORY(failed)
 	assert_int_equal(pair_heard_count(p, c, DELIVER_PINGED), 3 + CLIENT_PINGS_MAX);
 }
 
+/* CLI-010: who announced at login that it answers Pings does so, with their first 8 bytes; who did not does not. The owner hears of both. */
+STORY(answers)
+{
+	int c, s;
+
+	wire_listens(p);
+	c = pair_client(p, A, WIRE "raw=on\n");
+	s = wire_ready(p, c, A);
+	wire_send_frame(p, s, FRAME_PING, "12345678+", 9);
+	frame_is(p, s, FRAME_PONG, "12345678", 8);
+	assert_int_equal(pair_heard_count(p, c, DELIVER_PING), 1);
+	c = pair_client(p, B, WIRE "raw=on\ncan-ack-pings=off\n");
+	s = wire_ready(p, c, B);
+	wire_send_frame(p, s, FRAME_PING, "12345678", 8);
+	quiet(p, s);
+	assert_int_equal(pair_heard_count(p, c, DELIVER_PING), 1);
+}
+
 /* ---- ClosePeer ---- */
 
 static void close_peer(struct pair *p, int c, uint8_t key)
@@ -173,7 +191,11 @@ STORY(close_peer_refused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answered),           cmocka_unit_test(patience), cmocka_unit_test(failed), cmocka_unit_test(close_peer_connects),
+		cmocka_unit_test(answered),
+		cmocka_unit_test(patience),
+		cmocka_unit_test(failed),
+		cmocka_unit_test(answers),
+		cmocka_unit_test(close_peer_connects),
 		cmocka_unit_test(close_peer_refused),
 	};
 

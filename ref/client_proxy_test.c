@@ -156,10 +156,17 @@ STORY(silence)
 	pair_advance(p, 1);
 	ended(p, c, 0, CLIENT_END_TIMEOUT);
 	assert_int_equal(wire_end(p, s)->ended, PAIR_RESET);
+	pair_listen_set(p, wire_at, PAIR_SILENT);
+	pair_command(p, c, &(struct event_command){ .verb = COMMAND_CONNECT });
+	pair_advance(p, 10 * NS_S - 1);
+	state_is(p, c, CLIENT_DIALING);
+	pair_advance(p, 1);
+	ended(p, c, 1, CLIENT_END_TIMEOUT);
+	assert_int_equal(p->streams, 2);
 	pair_listen_set(p, wire_at, PAIR_REFUSE);
 	pair_command(p, c, &(struct event_command){ .verb = COMMAND_CONNECT });
-	ended(p, c, 1, CLIENT_END_REFUSED);
-	assert_int_equal(p->streams, 3);
+	ended(p, c, 2, CLIENT_END_REFUSED);
+	assert_int_equal(p->streams, 4);
 }
 
 /* A proxy with a name is asked for by name, with its own port; CLI-020 does not delay it. */

@@ -83,9 +83,10 @@ struct event_start {
 	uint64_t wall_ns;    /* Unix time at START; wall time later = wall_ns + now */
 	uint32_t slot_first; /* the machine's own tokens use slots slot_first .. slot_first + slot_count - 1 */
 	uint32_t slot_count;
-	uint32_t turn_max;  /* bytes a host reads in one turn at most */
-	uint32_t low_water; /* DRAINED is due above it */
-	const char *config; /* text, `key=value` lines: config.h; the machine's header lists the keys */
+	uint32_t generation_first; /* of these tokens: a range that has been another child's goes on from where that one was; 0 */
+	uint32_t turn_max;         /* bytes a host reads in one turn at most */
+	uint32_t low_water;        /* DRAINED is due above it */
+	const char *config;        /* text, `key=value` lines: config.h; the machine's header lists the keys */
 	size_t config_n;
 	const struct socket_info *sockets;
 	uint32_t sockets_n;

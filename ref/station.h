@@ -30,7 +30,8 @@ bool station_config_check(const char *text, size_t n, char error[200]);
 
 enum {
 	STATION_REGION_MAX = 65535, /* CLI-043: the number of a region is a port in the original */
-	STATION_PROBLEM_MAX = 255   /* bytes kept of a relay's Health text */
+	STATION_PROBLEM_MAX = 255,  /* bytes kept of a relay's Health text */
+	STATION_HEARD_MAX = 256     /* regions of which it is kept when they were heard: the last ones */
 };
 
 /* Why a connection was closed: DELIVER_CLOSED.a */

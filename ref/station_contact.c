@@ -188,6 +188,7 @@ void contact_routes_forget(struct station *s, uint32_t place)
 		route_clear(s, i);
 		contact_settle(s, i);
 	}
+	assert(p->routes == 0);
 	for (uint32_t i = slotset_next(&seen, 0); i != SLOTSET_NONE; i = slotset_next(&seen, i + 1)) contact_settle(s, i);
 	slotset_free(&seen);
 }

@@ -155,6 +155,12 @@ BOTH_STORY(last_source_after_reconnect)
 	relay_sends(p, one, C, "another");
 	relay_sends(p, one, B, "now");
 	assert_int_equal(route_to(p, h, B), 1);
+	relay_says_gone(p, one, B, GONE_DISCONNECTED); /* it is the last source all the same */
+	wire_reset(p, one);
+	pair_advance(p, 15 * NS_MS);
+	one = region_ready(p, 1, A, true);
+	relay_sends(p, one, B, "the same again");
+	assert_int_equal(route_to(p, h, B), ours ? 1 : 0);
 }
 
 /* CLI-035, TRP-010: of a peer that is heard on two connections the route is, for the original, the one on which it was new last; ours follows

@@ -13,7 +13,7 @@
 #include "slotset.h"
 #include "station.h"
 
-enum { STATION_PLACES_MAX = 4096, STATION_CONTACTS_MAX = 1 << 24, STATION_HEARD_MAX = 256 };
+enum { STATION_PLACES_MAX = 4096, STATION_CONTACTS_MAX = 1 << 24 };
 #define STATION_NONE UINT32_MAX
 
 static const uint64_t station_idle_ns = 60 * NS_S, station_reap_ns = 15 * NS_S;      /* CLI-034 */
@@ -24,6 +24,7 @@ static const uint64_t station_linger_ns = 10 * NS_S; /* how long a relay may tak
 /* One connection: a client and the token range that is its own. */
 struct station_place {
 	uint32_t region; /* 0: free */
+	uint32_t uses;   /* clients that it has had: their tokens differ */
 	bool leaving;    /* closed by us; the client's last events are awaited */
 	bool connected, pinging, has_last;
 	struct address local;   /* of the connection in use, once it is dialled */

@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GENERATION_BITS = 16 }; /* dials of one client after which its tokens may be those of the next one */
+
 static bool place_open_now(const struct station_place *p) { return p->region != 0 && !p->leaving; }
 
+/* CLI-028: there is one at most. */
 uint32_t place_of(const struct station *s, uint32_t region)
 {
 	for (uint32_t i = 0; i < s->places && region != 0; i++)
@@ -18,22 +21,26 @@ uint32_t place_of(const struct station *s, uint32_t region)
 
 /* ---- what a client says ---- */
 
-/* CLI-041: last heard, at most every 5 s. The list is of the regions that were heard last. */
+/* Where the region stands in the list of those that were heard last: its own place, a new one, or that of who was heard longest ago. */
+static struct station_heard *heard_place(struct station *s, uint32_t region)
+{
+	uint32_t oldest = 0;
+
+	for (uint32_t i = 0; i < s->heard_n; i++) {
+		if (s->heard[i].region == region) return &s->heard[i];
+		if (s->heard[i].at < s->heard[oldest].at) oldest = i;
+	}
+	if (s->heard_n == STATION_HEARD_MAX) return &s->heard[oldest];
+	MEM_ROOM(s->heard, s->heard_n, s->heard_cap);
+	return &s->heard[s->heard_n++];
+}
+
+/* CLI-041: last heard, at most every 5 s. */
 static void record(struct station *s, uint64_t now, struct station_place *p)
 {
-	struct station_heard *h = NULL;
-
 	if (p->recorded_at != TIME_NEVER && now - p->recorded_at <= station_record_ns) return;
 	p->recorded_at = now;
-	for (uint32_t i = 0; i < s->heard_n && h == NULL; i++)
-		if (s->heard[i].region == p->region) h = &s->heard[i];
-	if (h == NULL && s->heard_n < STATION_HEARD_MAX) {
-		MEM_ROOM(s->heard, s->heard_n, s->heard_cap);
-		h = &s->heard[s->heard_n++];
-	}
-	for (uint32_t i = 0; i < s->heard_n && h == NULL; i++)
-		if (i == 0 || s->heard[i].at < h->at) h = &s->heard[i];
-	*h = (struct station_heard){ .region = p->region, .at = now };
+	*heard_place(s, p->region) = (struct station_heard){ .region = p->region, .at = now };
 }
 
 static void message_came(struct station *s, uint64_t now, struct station_place *p)
@@ -60,16 +67,18 @@ static void problem_set(struct station_place *p, const uint8_t *text, uint32_t n
 }
 
 /* CLI-032. The client itself backs off and comes back. */
-static void broken(struct station *s, uint32_t place)
+static void broken(struct station *s, uint32_t place, enum client_end why)
 {
 	struct station_place *p = &s->place[place];
-	struct action *x = actions_deliver(s->up, DELIVER_CHECK, TOKEN_NONE);
+	struct action *x;
 
-	x->deliver.region = p->region;
-	x->deliver.a = STATION_CHECK_BROKEN;
 	p->connected = false;
 	p->recorded_at = TIME_NEVER;
 	contact_routes_forget(s, place);
+	if (why == CLIENT_END_RETURN) return; /* its own doing */
+	x = actions_deliver(s->up, DELIVER_CHECK, TOKEN_NONE);
+	x->deliver.region = p->region;
+	x->deliver.a = STATION_CHECK_BROKEN;
 }
 
 /* CLI-039: home is opened again at once. */
@@ -93,7 +102,7 @@ static void hear(struct station *s, uint64_t now, uint32_t place, const struct a
 	case DELIVER_DROPPED:
 	case DELIVER_REFUSED:
 	case DELIVER_LOST: return;
-	case DELIVER_DISCONNECTED: broken(s, place); return;
+	case DELIVER_DISCONNECTED: broken(s, place, (enum client_end)x->deliver.a); return;
 	case DELIVER_PINGED:
 		if (p->pinging) pinged(s, now, place, x->deliver.a != 0);
 		return;
@@ -121,9 +130,7 @@ void place_step(struct station *s, uint32_t place, const struct event *e)
 		struct action x = s->up->v[i]; /* the list may grow meanwhile */
 		hear(s, e->now, place, &x);
 	}
-	if (e->kind == EVENT_DIALED && client_token(s->place[place].client) == e->token) {
-		s->place[place].local = e->dialed->local;
-	}
+	if (e->kind == EVENT_DIALED && client_token(s->place[place].client) == e->token) s->place[place].local = e->dialed->local;
 	if (e->kind == EVENT_CLOSED && e->token == s->place[place].token) s->place[place].linger_at = TIME_NEVER;
 }
 
@@ -144,6 +151,7 @@ static uint32_t place_free_one(struct station *s)
 	return s->places++;
 }
 
+/* CLI-042: can-ack-pings is on unless the owner says otherwise. */
 static char *client_config(const struct station *s, uint32_t region, const char *json, size_t *n)
 {
 	size_t cap = strlen(json) + strlen(s->client_text) + 300;
@@ -160,6 +168,7 @@ static void client_start(struct station *s, uint64_t now, uint32_t place, const 
 {
 	struct station_place *p = &s->place[place];
 	struct event_start start = { .wall_ns = s->wall_ns,
+		                     .generation_first = p->uses << GENERATION_BITS,
 		                     .slot_first = s->slot_first + place * CLIENT_SLOTS,
 		                     .slot_count = CLIENT_SLOTS,
 		                     .turn_max = s->turn_max,
@@ -189,6 +198,7 @@ uint32_t place_open(struct station *s, uint64_t now, uint32_t region, enum refus
 	place = place_free_one(s);
 	if (place != STATION_NONE) {
 		s->place[place] = (struct station_place){ .region = region,
+			                                  .uses = s->place[place].uses,
 			                                  .client = client_new(&s->env),
 			                                  .linger_at = TIME_NEVER,
 			                                  .open_at = now,
@@ -259,7 +269,7 @@ bool place_sweep(struct station *s)
 	for (uint32_t i = 0; i < s->places; i++) {
 		if (!place_is_over(&s->place[i])) continue;
 		machine_free(client_machine(s->place[i].client));
-		s->place[i] = (struct station_place){ 0 };
+		s->place[i] = (struct station_place){ .uses = s->place[i].uses + 1 };
 		some = true;
 	}
 	return some;
@@ -267,7 +277,7 @@ bool place_sweep(struct station *s)
 
 /* ---- time ---- */
 
-/* CLI-034: received packets do not count. */
+/* CLI-034: received packets do not count; home is never closed (REG-003). */
 static void reap(struct station *s, uint64_t now)
 {
 	bool others = false;

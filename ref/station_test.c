@@ -78,19 +78,27 @@ STORY(half_open)
 	region_ready(p, 1, A, true);
 }
 
-/* REG-007, CLI-018: when the first node of home is back, the station stays on the second until that breaks. */
-STORY(second_node)
+/* A station at home in a region whose first node refuses, while the second, which is where region 2 is otherwise, does not. */
+static int two_nodes(struct pair *p, const char *config)
 {
 	static const char map[] =
 		"{\"Regions\":{\"1\":{\"Nodes\":[{\"Name\":\"1a\",\"HostName\":\"a\",\"IPv4\":\"192.0.2.61\",\"IPv6\":\"-\",\"DERPPort\":80},"
 		"{\"Name\":\"1b\",\"HostName\":\"b\",\"IPv4\":\"192.0.2.62\",\"IPv6\":\"-\",\"DERPPort\":80}]}}}";
-	int h, s;
+	int h;
 
 	pair_listen(p, region_at(1), PAIR_REFUSE, -1, TOKEN_NONE, false);
 	pair_listen(p, region_at(2), PAIR_WIRE, -1, TOKEN_NONE, false);
-	h = station_alone(p, A, "");
+	h = station_alone(p, A, config);
 	set_map_text(p, h, map, sizeof map - 1);
 	set_home(p, h, 1);
+	return h;
+}
+
+/* REG-007, CLI-018: when the first node of home is back, the station stays on the second until that breaks. */
+STORY(second_node)
+{
+	int h = two_nodes(p, ""), s;
+
 	s = region_ready(p, 2, A, true);
 	pair_listen_set(p, region_at(1), PAIR_WIRE);
 	pass(p, 3600 * NS_S);
@@ -98,11 +106,26 @@ STORY(second_node)
 	wire_reset(p, s);
 	pair_advance(p, 15 * NS_MS);
 	region_ready(p, 1, A, true);
+	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 2); /* the map's and this one's */
 }
 
-/* ---- CLI-034 ---- */
+/* OQ-4: with return-after it goes back by itself, which is no reason for a network check. */
+STORY(return_to_first_node)
+{
+	int h = two_nodes(p, "return-after=30s\n"), s;
 
-/* A region that is nobody's home here is opened by the first packet for it, which waits for the login; it is closed with FIN by the first look,
+	s = region_ready(p, 2, A, true);
+	relay_sends(p, s, B, "x");
+	pair_listen_set(p, region_at(1), PAIR_WIRE);
+	pair_advance(p, 30 * NS_S);
+	region_ready(p, 1, A, true);
+	assert_int_equal(route_to(p, h, B), 0);
+	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 1);
+}
+
+/* ---- others ---- */
+
+/* CLI-034: a region that is nobody's home here is opened by the first packet for it, which waits for the login; it is closed with FIN by the first look,
  * one every 15 s, that finds 60 s gone since the last packet that was to be sent. What is received does not count. */
 STORY(others_come_and_go)
 {
@@ -125,7 +148,26 @@ STORY(others_come_and_go)
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 1); /* the map's: closing it ourselves is no reason for one */
 }
 
-/* 1 ns later than the first look: 75 s for the packet that was sent then; a request counts though nothing could be sent. */
+/* CLI-034: the looks go on every 15 s from the first connection on; new ones do not put them off. */
+STORY(looks)
+{
+	int h;
+
+	regions_listen(p);
+	h = station_with(p, A, "");
+	send_to(p, h, B, 2, "x");
+	pair_advance(p, 10 * NS_S);
+	send_to(p, h, B, 3, "x");
+	pair_advance(p, 50 * NS_S);
+	assert_false(is_open(p, h, 2));
+	assert_true(is_open(p, h, 3));
+	pair_advance(p, 15 * NS_S - 1);
+	assert_true(is_open(p, h, 3));
+	pair_advance(p, 1);
+	assert_false(is_open(p, h, 3));
+}
+
+/* CLI-034: 1 ns later than the first look: 75 s for the packet that was sent then; a request counts though nothing could be sent. */
 STORY(reaped_late)
 {
 	int h;
@@ -164,6 +206,7 @@ STORY(one_connection_a_region)
 	send_to(p, h, B, 2, "again");
 	new = region_ready(p, 2, A, false);
 	assert_int_not_equal(new, old);
+	assert_int_not_equal(p->stream[new].end[0].token, p->stream[old].end[0].token);
 	packet_is(p, new, B, "again");
 	relay_sends(p, old, B, "too late");
 	assert_int_equal(pair_heard_count(p, h, DELIVER_PACKET), 0);
@@ -174,6 +217,7 @@ STORY(one_connection_a_region)
 /* A relay that does not answer the FIN gets RST 10 s later, and its place is free again. */
 STORY(linger)
 {
+	uint64_t token;
 	int h, s;
 
 	regions_listen(p);
@@ -185,10 +229,13 @@ STORY(linger)
 	assert_true(p->stream[s].end[0].open);
 	send_to(p, h, B, 3, "x");
 	told(p, h, DELIVER_REFUSED, 0, 3, REFUSED_LIMIT);
+	token = p->stream[s].end[0].token;
 	pair_advance(p, 1);
 	assert_false(p->stream[s].end[0].open);
 	send_to(p, h, B, 3, "x");
 	assert_true(is_open(p, h, 3));
+	assert_int_equal(token_slot(p->stream[wire_region(p, 3)].end[0].token), token_slot(token)); /* the same slot, never the same token */
+	assert_int_not_equal(p->stream[wire_region(p, 3)].end[0].token, token);
 }
 
 /* CLI-031: 32 packets wait for each region, and the oldest of each goes. */
@@ -259,9 +306,9 @@ STORY(homeless)
 	frame_is(p, one, FRAME_NOTE_PREFERRED, "\x01", 1);
 }
 
-/* ---- CLI-039 ---- */
+/* ---- the network ---- */
 
-/* Down closes everything and nothing is opened; packets are refused. Up opens home, and only that. */
+/* CLI-039: down closes everything and nothing is opened; packets are refused. Up opens home, and only that. */
 STORY(network_down)
 {
 	int h, one, two;
@@ -292,13 +339,12 @@ static void rebind(struct pair *p, int h, uint8_t last)
 	pair_command(p, h, &(struct event_command){ .verb = COMMAND_REBIND, .p = (const uint8_t *)left, .n = sizeof left });
 }
 
-/* Whose local address is gone, or who is not connected yet, is closed; home is dialled again at once. */
+/* CLI-039: whose local address is gone, or who is not connected yet, is closed; home is dialled again at once. */
 STORY(rebind_address)
 {
 	int h, one, two;
 
 	regions_listen(p);
-	pair_listen_set(p, region_at(3), PAIR_SILENT);
 	h = station_with(p, A, "");
 	set_home(p, h, 1);
 	one = region_ready(p, 1, A, true);
@@ -306,7 +352,7 @@ STORY(rebind_address)
 	send_to(p, h, B, 2, "b");
 	two = region_ready(p, 2, A, false);
 	packet_is(p, two, B, "b");
-	send_to(p, h, C, 3, "c");
+	send_to(p, h, C, 3, "c"); /* dialled, but not logged in */
 	rebind(p, h, 8);
 	assert_int_equal(wire_end(p, one)->ended, PAIR_RESET);
 	told(p, h, DELIVER_CLOSED, 0, 1, STATION_CLOSE_ADDRESS);
@@ -328,7 +374,7 @@ static void answer_ping(struct pair *p, int s)
 	wire_send_frame(p, s, FRAME_PONG, data, sizeof data);
 }
 
-/* The others are asked: who answers stays; who has not after 3 s is closed, and dialled again if it is home. */
+/* CLI-039: the others are asked: who answers stays; who has not after 3 s is closed, and dialled again if it is home. */
 STORY(rebind_ping)
 {
 	int h, one, two, three;
@@ -343,10 +389,12 @@ STORY(rebind_ping)
 	three = region_ready(p, 3, A, false);
 	packet_is(p, two, B, "b");
 	packet_is(p, three, C, "c");
+	pair_advance(p, 10 * NS_S);
 	rebind(p, h, 7);
 	rebind(p, h, 7); /* one question is enough */
 	pair_advance(p, 3 * NS_S - 1);
 	answer_ping(p, two);
+	assert_int_equal(station_heard_at(station_of(p, h), 2), p->now); /* CLI-041 */
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CLOSED), 0);
 	pair_advance(p, 1);
 	told(p, h, DELIVER_CLOSED, 0, 1, STATION_CLOSE_PING);
@@ -361,7 +409,7 @@ STORY(rebind_ping)
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CLOSED), 2);
 }
 
-/* A connection that breaks while it is asked has not answered: home comes back without waiting. */
+/* CLI-039: a connection that breaks while it is asked has not answered: home comes back without waiting. */
 STORY(rebind_broken)
 {
 	int h, one;
@@ -376,7 +424,7 @@ STORY(rebind_broken)
 	region_ready(p, 1, A, true);
 }
 
-/* Another private key closes everything and logs in at home under it; the same one changes nothing. */
+/* CLI-039: another private key closes everything and logs in at home under it; the same one changes nothing. */
 STORY(key_changes)
 {
 	struct key a = pair_key(A), c = pair_key(C);
@@ -485,6 +533,42 @@ STORY(last_heard)
 	assert_int_equal(station_heard_at(station_of(p, h), 1), p->now);
 }
 
+/* Of so many regions it is known when they were heard; one more takes the place of the one that was heard longest ago. */
+static void heard_max(void **state)
+{
+	struct pair *p = pair_new(0);
+	char *text = malloc(1 << 16);
+	size_t n = (size_t)snprintf(text, 1 << 16, "{\"Regions\":{");
+	int h;
+
+	(void)state;
+	assert_non_null(text);
+	for (uint32_t i = 1; i <= STATION_HEARD_MAX + 1; i++)
+		n += (size_t)snprintf(text + n, (1 << 16) - n, "%s\"%u\":{\"Nodes\":[{\"HostName\":\"192.0.2.61\",\"DERPPort\":80}]}",
+		                      i > 1 ? "," : "", i);
+	n += (size_t)snprintf(text + n, (1 << 16) - n, "}}");
+	regions_listen(p);
+	h = station_alone(p, A, "");
+	set_map_text(p, h, text, n);
+	for (uint32_t i = 1; i <= STATION_HEARD_MAX + 1; i++) {
+		uint32_t region = i == 2 ? 1 : i == 1 ? 2 : i; /* the oldest is not the first of the list for long */
+		send_to(p, h, B, region, "x");
+		region_ready(p, 1, A, false);
+		if (i == 2) { /* the second one is heard once more, so that region 1 is the oldest */
+			struct station_view view;
+			assert_true(station_region(station_of(p, h), 2, &view));
+			pair_advance(p, 6 * NS_S);
+			wire_send_frame(p, 0, FRAME_KEEP_ALIVE, NULL, 0);
+		}
+		if (i == STATION_HEARD_MAX) assert_true(station_heard_at(station_of(p, h), 1) != TIME_NEVER);
+		pair_advance(p, 2 * NS_S);
+	}
+	assert_true(station_heard_at(station_of(p, h), 1) == TIME_NEVER);
+	for (uint32_t i = 2; i <= STATION_HEARD_MAX + 1; i++) assert_true(station_heard_at(station_of(p, h), i) != TIME_NEVER);
+	free(text);
+	pair_free(p);
+}
+
 /* CLI-041: no message from home for 2 min 5 s is a warning; the next message ends it, and so does another home. */
 STORY(warning)
 {
@@ -517,6 +601,15 @@ STORY(warning)
 	told(p, h, DELIVER_WARNING, 2, 2, 1);
 	set_home(p, h, 0);
 	told(p, h, DELIVER_WARNING, 3, 2, 0);
+	send_to(p, h, B, 3, "x");
+	region_ready(p, 3, A, false);
+	pair_advance(p, 3600 * NS_S); /* heard an hour ago, as what it was then */
+	pair_listen_set(p, region_at(3), PAIR_SILENT);
+	set_home(p, h, 3);
+	pair_advance(p, 125 * NS_S - 1);
+	assert_int_equal(pair_heard_count(p, h, DELIVER_WARNING), 4);
+	pair_advance(p, 1);
+	told(p, h, DELIVER_WARNING, 4, 3, 1);
 }
 
 /* ---- limits and ends ---- */
@@ -655,19 +748,35 @@ static void config_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(home_stays),      cmocka_unit_test(home_before_connection),
-		cmocka_unit_test(home_comes_back), cmocka_unit_test(half_open),
-		cmocka_unit_test(second_node),     cmocka_unit_test(others_come_and_go),
-		cmocka_unit_test(reaped_late),     cmocka_unit_test(one_connection_a_region),
-		cmocka_unit_test(linger),          cmocka_unit_test(queues),
-		cmocka_unit_test(home_changes),    cmocka_unit_test(homeless),
-		cmocka_unit_test(network_down),    cmocka_unit_test(rebind_address),
-		cmocka_unit_test(rebind_ping),     cmocka_unit_test(rebind_broken),
-		cmocka_unit_test(key_changes),     cmocka_unit_test(prefers_v6),
-		cmocka_unit_test(health),          cmocka_unit_test(last_heard),
-		cmocka_unit_test(warning),         cmocka_unit_test(too_long),
-		cmocka_unit_test(regions_max),     cmocka_unit_test(leave),
-		cmocka_unit_test(two_stations),    cmocka_unit_test(config_checked),
+		cmocka_unit_test(home_stays),
+		cmocka_unit_test(home_before_connection),
+		cmocka_unit_test(home_comes_back),
+		cmocka_unit_test(half_open),
+		cmocka_unit_test(second_node),
+		cmocka_unit_test(return_to_first_node),
+		cmocka_unit_test(others_come_and_go),
+		cmocka_unit_test(looks),
+		cmocka_unit_test(reaped_late),
+		cmocka_unit_test(one_connection_a_region),
+		cmocka_unit_test(linger),
+		cmocka_unit_test(queues),
+		cmocka_unit_test(home_changes),
+		cmocka_unit_test(homeless),
+		cmocka_unit_test(network_down),
+		cmocka_unit_test(rebind_address),
+		cmocka_unit_test(rebind_ping),
+		cmocka_unit_test(rebind_broken),
+		cmocka_unit_test(key_changes),
+		cmocka_unit_test(prefers_v6),
+		cmocka_unit_test(health),
+		cmocka_unit_test(last_heard),
+		cmocka_unit_test(heard_max),
+		cmocka_unit_test(warning),
+		cmocka_unit_test(too_long),
+		cmocka_unit_test(regions_max),
+		cmocka_unit_test(leave),
+		cmocka_unit_test(two_stations),
+		cmocka_unit_test(config_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
