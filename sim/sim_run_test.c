@@ -274,6 +274,30 @@ static void another_host_shifts_nothing(void **state)
 	stage_free(b);
 }
 
+/* Two hosts that send at the same times over the same jittery path do not draw the same. */
+static void hosts_draw_apart(void **state)
+{
+	enum { SENDS = 50 };
+	struct stage *st = stage_new(1, NS_MS);
+	uint64_t token[2];
+	uint32_t same_time = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) stage_host(st, i >= 2);
+	st->path[0][2].jitter_ns = st->path[1][3].jitter_ns = 20 * NS_MS;
+	stage_open(st);
+	for (uint32_t i = 0; i < 2; i++) token[i] = stage_connect(st, i, 2 + i, NULL);
+	stage_forget(st);
+	for (uint32_t k = 0; k < SENDS; k++) {
+		for (uint32_t i = 0; i < 2; i++) stage_send(st, i, token[i], 1);
+		sim_run(st->sim, sim_now(st->sim) + NS_S);
+		same_time += stage_heard(st, 2, EVENT_BYTES, k)->at == stage_heard(st, 3, EVENT_BYTES, k)->at;
+	}
+	assert_int_equal(stage_count(st, 3, EVENT_BYTES), SENDS);
+	assert_true(same_time < SENDS / 10);
+	stage_free(st);
+}
+
 /* Bytes that differ in their last place, with the same length at the same time, are other runs; what hooks are there is not. */
 static void digest_sees_bytes_not_hooks(void **state)
 {
@@ -338,13 +362,10 @@ static void wild_with_crashes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(calls_in_order),
-		cmocka_unit_test(runs_until),
-		cmocka_unit_test(moments_end_instants),
-		cmocka_unit_test(same_seed_same_run),
-		cmocka_unit_test(digest_sees_a_nanosecond),
-		cmocka_unit_test(another_host_shifts_nothing),
-		cmocka_unit_test(digest_sees_bytes_not_hooks),
+		cmocka_unit_test(calls_in_order),           cmocka_unit_test(runs_until),
+		cmocka_unit_test(moments_end_instants),     cmocka_unit_test(same_seed_same_run),
+		cmocka_unit_test(digest_sees_a_nanosecond), cmocka_unit_test(another_host_shifts_nothing),
+		cmocka_unit_test(hosts_draw_apart),         cmocka_unit_test(digest_sees_bytes_not_hooks),
 		cmocka_unit_test(wild_with_crashes),
 	};
 
