@@ -297,6 +297,11 @@ static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size
 	struct frame f;
 
 	while (c->conn != TOKEN_NONE && (*n > 0 || !frame_reader_idle(&c->reader))) {
+		if (!c->skipping && frame_read_whole(&c->reader, p, n, &f)) {
+			c->out_now->work[WORK_FRAMES_IN]++;
+			dispatch(c, now, &f);
+			continue;
+		}
 		switch (frame_read(&c->reader, p, n, &f)) {
 		case FRAME_MORE:
 			if (frame_reader_at_boundary(&c->reader)) skipped(c, now);

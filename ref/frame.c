@@ -206,6 +206,19 @@ enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *
 	}
 }
 
+bool frame_read_whole(const struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out)
+{
+	const uint8_t *head = *p;
+	uint32_t announced;
+
+	if (r->head_n != 0 || r->gather != NULL || *n < FRAME_HEADER) return false;
+	announced = get_u32(head + 1);
+	if (*n - FRAME_HEADER < announced || frame_verdict(r->role, head[0], announced) != FRAME_TAKE) return false;
+	*out = (struct frame){ .type = head[0], .verdict = FRAME_TAKE, .n = announced, .payload = head + FRAME_HEADER };
+	*p += FRAME_HEADER + announced, *n -= FRAME_HEADER + announced;
+	return true;
+}
+
 bool frame_reader_at_boundary(const struct frame_reader *r) { return !r->announced; }
 
 const uint8_t *frame_reader_partial(const struct frame_reader *r, uint32_t *n)

@@ -125,6 +125,9 @@ void frame_reader_role(struct frame_reader *r, enum frame_role role);
  * FRAME_READY; a skipped one is not seen again; after a BAD one the reader must not be called again. The payload handed out is
  * valid until the next call. */
 enum frame_result frame_read(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out);
+/* The usual case in one call: a frame that lies whole in the span, and that the role takes, is handed out as FRAME_READY would be. False:
+ * nothing is taken, frame_read goes on. */
+bool frame_read_whole(const struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out);
 /* With no bytes at hand another call has nothing to say. */
 static inline bool frame_reader_idle(const struct frame_reader *r) { return !r->announced && r->gather == NULL; }
 /* The header that was handed out last, again; its payload has not been read. */

@@ -235,6 +235,40 @@ static void reading_in_place(void **state)
 	free(s.p);
 }
 
+/* The call for whole frames hands out what the two others would, and takes nothing where it says no: of every type, by every role, one
+ * byte short, exact and with bytes behind it. */
+static void reading_whole(void **state)
+{
+	(void)state;
+	for (uint32_t role = 0; role < FRAME_ROLES; role++)
+		for (uint32_t type = 0; type < 32; type++)
+			for (uint32_t size = 0; size < 80; size++) {
+				struct stream s = { 0 };
+				put(&s, (uint8_t)type, size);
+				put(&s, FRAME_KEEP_ALIVE, 0);
+				for (size_t cut = FRAME_HEADER + size - 1; cut <= s.n; cut++) {
+					bool taken =
+						cut >= FRAME_HEADER + size && frame_verdict((enum frame_role)role, (uint8_t)type, size) == FRAME_TAKE;
+					struct frame_reader r;
+					struct frame f;
+					const uint8_t *p = s.p;
+					size_t n = cut;
+					frame_reader_init(&r, (enum frame_role)role);
+					assert_int_equal(frame_read_whole(&r, &p, &n, &f), taken);
+					assert_ptr_equal(p, s.p + (taken ? FRAME_HEADER + size : 0));
+					assert_int_equal(n, cut - (size_t)(p - s.p));
+					if (!taken) continue;
+					assert_int_equal(f.type, type);
+					assert_int_equal(f.n, size);
+					assert_int_equal(f.verdict, FRAME_TAKE);
+					assert_ptr_equal(f.payload, s.p + FRAME_HEADER);
+					assert_null(f.owner);
+					assert_true(frame_reader_idle(&r));
+				}
+				free(s.p);
+			}
+}
+
 /* FRM-007, FRM-011: a header of 4 GiB of an unknown type pins a server reader and costs no memory. */
 static void reading_unknown_endless(void **state)
 {
@@ -326,14 +360,9 @@ static void disco_looks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frame_table),
-		cmocka_unit_test(verdict_server),
-		cmocka_unit_test(verdict_client),
-		cmocka_unit_test(verdict_login),
-		cmocka_unit_test(reading_in_place),
-		cmocka_unit_test(reading_cut_anywhere),
-		cmocka_unit_test(reading_unknown_endless),
-		cmocka_unit_test(writing_vectors),
+		cmocka_unit_test(frame_table),          cmocka_unit_test(verdict_server),          cmocka_unit_test(verdict_client),
+		cmocka_unit_test(verdict_login),        cmocka_unit_test(reading_in_place),        cmocka_unit_test(reading_whole),
+		cmocka_unit_test(reading_cut_anywhere), cmocka_unit_test(reading_unknown_endless), cmocka_unit_test(writing_vectors),
 		cmocka_unit_test(disco_looks),
 	};
 

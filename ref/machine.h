@@ -316,9 +316,11 @@ struct action {
 	union {
 		struct address address; /* DIAL; DATAGRAM: the peer */
 		struct action_tls tls;
-		struct action_deliver deliver;
+		struct action_deliver deliver; /* the longest */
 	};
 };
+static_assert(sizeof(struct action_tls) <= sizeof(struct action_deliver) && sizeof(struct address) <= sizeof(struct action_deliver),
+              "who zeroes `deliver` zeroes them all");
 
 /* What a step did, for hosts that price it. The core counts and never measures time. */
 enum work {
@@ -363,7 +365,13 @@ static inline struct action *actions_add(struct actions *a, enum action_kind kin
 
 	if (a->n == a->cap) actions_grow(a);
 	x = &a->v[a->n++];
-	*x = (struct action){ .kind = (uint8_t)kind, .token = token };
+	/* In parts, each short enough to be stored; the whole would be filled by a string instruction, and this is a hot place. */
+	x->kind = (uint8_t)kind;
+	x->abort = x->ask = 0;
+	x->head_at = x->head_n = x->read_n = 0;
+	x->token = token;
+	x->span = (struct span){ 0 };
+	x->deliver = (struct action_deliver){ 0 };
 	return x;
 }
 /* Room for head_n bytes of the head of an action just added; head_n <= ACTIONS_HEAD_MAX, may be 0. */

@@ -351,6 +351,13 @@ static void on_header(struct relay *r, struct session *s, uint64_t now, const st
 	if (why != NULL) session_close(r, s, now, why, false, out);
 }
 
+static void on_frame(struct relay *r, struct session *s, uint64_t now, const struct frame *f, struct actions *out)
+{
+	if (s->phase != SESSION_STEADY) return; /* its header ended the connection */
+	out->work[WORK_FRAMES_IN]++;
+	dispatch(r, s, now, f, out);
+}
+
 /* SRV-001: one frame after the other, each done with before the next header. */
 void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
@@ -362,6 +369,11 @@ void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t
 		on_header(r, s, now, &f, out);
 	}
 	while (s->phase == SESSION_STEADY && (*n > 0 || !frame_reader_idle(&s->reader))) {
+		if (r->rates.rate == 0 && frame_read_whole(&s->reader, p, n, &f)) { /* else its tokens come between header and payload */
+			on_header(r, s, now, &f, out);
+			on_frame(r, s, now, &f, out);
+			continue;
+		}
 		switch (frame_read(&s->reader, p, n, &f)) {
 		case FRAME_MORE: return;
 		case FRAME_HEADER_READ:
@@ -371,10 +383,7 @@ void route_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t
 			}
 			on_header(r, s, now, &f, out);
 			break;
-		case FRAME_READY:
-			out->work[WORK_FRAMES_IN]++;
-			dispatch(r, s, now, &f, out);
-			break;
+		case FRAME_READY: on_frame(r, s, now, &f, out); break;
 		}
 	}
 }

@@ -40,7 +40,10 @@ static uint64_t content_of(const uint8_t *p, uint32_t n)
 		for (uint32_t i = 0; i < n; i++) h = h << 8 ^ p[i] ^ h >> 56;
 		return fold(h, UINT64_C(0x9e3779b97f4a7c15));
 	}
-	for (uint32_t i = 0; i + 16 <= n && i < 64; i += 16) h = fold(h ^ load(p + i), UINT64_C(0xd6e8feb86659fd93) ^ load(p + i + 8));
+	if (n >= 64)
+		for (uint32_t i = 0; i < 64; i += 16) h = fold(h ^ load(p + i), UINT64_C(0xd6e8feb86659fd93) ^ load(p + i + 8)); /* unrolled */
+	else
+		for (uint32_t i = 0; i + 16 <= n; i += 16) h = fold(h ^ load(p + i), UINT64_C(0xd6e8feb86659fd93) ^ load(p + i + 8));
 	return fold(h ^ load(p + n - 8), UINT64_C(0xa0761d6478bd642f));
 }
 
