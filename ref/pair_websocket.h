@@ -1,0 +1,72 @@
+/* WebSocket frames by hand, for tests: independent of websocket.c and of wslay. *_test.c only, like pair.h. */
+#ifndef REF_PAIR_WEBSOCKET_H
+#define REF_PAIR_WEBSOCKET_H
+
+#include "pair.h"
+
+enum { WS_FIN = 0x80, WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10, WS_HEAD_MAX = 14 };
+
+/* The mask of the examples in RFC 6455. */
+static const uint8_t ws_mask[4] = { 0x37, 0xfa, 0x21, 0x3d };
+
+/* A header with the shortest form of the length; first: FIN, reserved bits and opcode; mask: NULL for none. Returns its length. */
+static inline size_t ws_head(uint8_t out[WS_HEAD_MAX], uint8_t first, uint64_t n, const uint8_t *mask)
+{
+	size_t bytes = n < 126 ? 0 : n < 65536 ? 2 : 8, at = 2;
+
+	out[0] = first;
+	out[1] = (uint8_t)((mask == NULL ? 0 : 0x80) | (bytes == 0 ? n : bytes == 2 ? 126 : 127));
+	for (size_t i = 0; i < bytes; i++) out[at++] = (uint8_t)(n >> 8 * (bytes - 1 - i));
+	for (size_t i = 0; mask != NULL && i < 4; i++) out[at++] = mask[i];
+	return at;
+}
+
+static inline void ws_put(struct pair_buf *b, uint8_t first, const void *p, size_t n, const uint8_t *mask)
+{
+	uint8_t head[WS_HEAD_MAX];
+	size_t at;
+
+	pair_put(b, head, ws_head(head, first, n, mask));
+	at = b->n;
+	pair_put(b, p, n);
+	for (size_t i = 0; mask != NULL && i < n; i++) b->p[at + i] ^= mask[i % 4];
+}
+
+/* A close message; status 0: without one. */
+static inline void ws_put_close(struct pair_buf *b, uint16_t status, const uint8_t *mask)
+{
+	uint8_t data[2] = { (uint8_t)(status >> 8), (uint8_t)status };
+
+	ws_put(b, WS_FIN | WS_CLOSE, data, status == 0 ? 0 : 2, mask);
+}
+
+/* One frame, taken from the front; its payload is unmasked and appended to data. */
+struct ws_frame {
+	uint8_t first;
+	bool masked;
+	uint8_t mask[4];
+	size_t n, at;    /* payload bytes; where they begin in data */
+	uint16_t status; /* of a close message; 0: none */
+};
+
+/* False: there is no whole frame. */
+static inline bool ws_take(const uint8_t **p, size_t *n, struct ws_frame *f, struct pair_buf *data)
+{
+	const uint8_t *b = *p;
+	size_t at = 2, bytes;
+
+	if (*n < 2) return false;
+	*f = (struct ws_frame){ .first = b[0], .masked = (b[1] & 0x80) != 0, .n = b[1] & 0x7f, .at = data->n };
+	bytes = f->n < 126 ? 0 : f->n == 126 ? 2 : 8;
+	if (*n < at + bytes + (f->masked ? 4 : 0)) return false;
+	for (size_t i = 0; i < bytes; i++) f->n = (i == 0 ? 0 : f->n << 8) | b[at++];
+	for (size_t i = 0; f->masked && i < 4; i++) f->mask[i] = b[at++];
+	if (*n - at < f->n) return false;
+	pair_put(data, b + at, f->n);
+	for (size_t i = 0; f->masked && i < f->n; i++) data->p[f->at + i] ^= f->mask[i % 4];
+	if ((f->first & 15) == WS_CLOSE && f->n >= 2) f->status = (uint16_t)(data->p[f->at] << 8 | data->p[f->at + 1]);
+	*p += at + f->n, *n -= at + f->n;
+	return true;
+}
+
+#endif
