@@ -21,7 +21,8 @@
  *
  * Lifetimes. BYTES are const and, like everything an event points to, live until the actions of that turn are flushed; data
  * of SECURED, ANSWER and START live for the step only. An action's packet is counted: the action owns one count, given back
- * by actions_reset. Arena bytes live until actions_reset. */
+ * by actions_reset. Arena bytes live until actions_reset. What a machine unmasked of an event's bytes (WebSocket) lies in a packet that
+ * the list of the host keeps until actions_reset, and so lives like them. */
 #ifndef REF_MACHINE_H
 #define REF_MACHINE_H
 
@@ -297,6 +298,8 @@ struct actions {
 	uint32_t n, cap;
 	uint8_t *arena;
 	uint32_t arena_n, arena_cap;
+	struct packet **kept;
+	uint32_t kept_n, kept_cap;
 	uint64_t work[WORK_KINDS];
 };
 
@@ -304,7 +307,7 @@ enum { ACTIONS_MAX = 16384, ACTIONS_FANOUT_MAX = 4096, ACTIONS_ARENA_MAX = 64 <<
 
 void actions_init(struct actions *a);
 void actions_free(struct actions *a);
-/* Gives back the packets of all actions, empties list and arena, keeps their memory; work is zeroed. */
+/* Gives back the packets of all actions and those kept, empties list and arena, keeps their memory; work is zeroed. */
 void actions_reset(struct actions *a);
 /* May a fan-out go on? False when the list is as long as one step of it may make it. */
 static inline bool actions_room(const struct actions *a) { return a->n < ACTIONS_FANOUT_MAX; }
@@ -318,6 +321,8 @@ uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t head_n);
 void actions_span(struct actions *a, const uint8_t *p, uint32_t n);
 /* The same with a counted packet; takes over one count from the caller. p,n lie inside the packet. */
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);
+/* Takes over one count of a packet until actions_reset: its bytes may be used like those of the event. */
+void actions_keep(struct actions *a, struct packet *packet);
 void actions_read(struct actions *a, uint64_t token, uint32_t n);
 void actions_close(struct actions *a, uint64_t token, bool abort);
 void actions_dial(struct actions *a, uint64_t token, const struct address *to);

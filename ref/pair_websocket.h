@@ -69,4 +69,45 @@ static inline bool ws_take(const uint8_t **p, size_t *n, struct ws_frame *f, str
 	return true;
 }
 
+/* ---- wires ---- */
+
+static inline void wire_put(struct pair *p, int s, uint8_t first, const void *data, size_t n, const uint8_t *mask)
+{
+	struct pair_buf b = { 0 };
+
+	ws_put(&b, first, data, n, mask);
+	wire_send(p, s, b.p, b.n);
+	free(b.p);
+}
+
+/* DERP bytes in binary messages of at most `most` payload bytes. */
+static inline void wire_put_stream(struct pair *p, int s, const uint8_t *data, size_t n, size_t most, const uint8_t *mask)
+{
+	for (size_t at = 0; at < n; at += most) wire_put(p, s, WS_FIN | WS_BINARY, data + at, n - at < most ? n - at : most, mask);
+}
+
+/* One DERP frame in as few messages as may be. */
+static inline void wire_put_frame(struct pair *p, int s, uint8_t type, const void *payload, uint32_t n, const uint8_t *mask)
+{
+	uint8_t *frame = mem_alloc(FRAME_HEADER + (uint64_t)n);
+
+	frame_header(frame, type, n);
+	if (n != 0) memcpy(frame + FRAME_HEADER, payload, n);
+	wire_put_stream(p, s, frame, FRAME_HEADER + (size_t)n, 32768, mask);
+	free(frame);
+}
+
+/* The next WebSocket frame that came; data is emptied before. False: none. */
+static inline bool wire_message(struct pair *p, int s, struct ws_frame *f, struct pair_buf *data)
+{
+	size_t n, left;
+	const uint8_t *b = wire_rest(p, s, &n);
+
+	left = n;
+	data->n = 0;
+	if (n == 0 || !ws_take(&b, &left, f, data)) return false;
+	wire_skip(p, s, n - left);
+	return true;
+}
+
 #endif

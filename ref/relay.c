@@ -213,6 +213,7 @@ static void release(struct machine *m)
 			frame_reader_free(&s->reader);
 			if (s->http != NULL) http_reader_free(s->http);
 			free(s->http);
+			session_websocket_free(s);
 		}
 		free(r->chunk[i]);
 	}
@@ -268,6 +269,7 @@ bool relay_session(const struct relay *r, uint64_t token, struct relay_session_v
 		.queued_other = outbox_queued(&s->out, OUTBOX_OTHER),
 		.unacked = s->out.unacked,
 		.left = s->out.left,
+		.websocket = s->messages,
 	};
 	return true;
 }

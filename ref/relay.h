@@ -1,6 +1,6 @@
 /* The relay: who is here, who wants to hear of it, where a packet goes. A machine.
  *
- * SRV, DUP, PGR, MSH, HSK (server side), HTTP upgrade. One `session` a connection (session.h); the relay owns the table of keys,
+ * SRV, DUP, PGR, MSH, HSK (server side), HTTP upgrade, WebSocket. One `session` a connection (session.h); the relay owns the table of keys,
  * the duplicates of each, the watchers, the forwarders, and its mesh links as children (mesh.h).
  *
  * Configuration (config.h), with defaults:
@@ -43,7 +43,7 @@ struct relay_counters {
 	uint64_t current_connections, current_home_connections, current_notideal_connections;
 	uint64_t clients_local, clients_remote, clients_total, watchers, current_dup_client_keys, current_dup_client_conns;
 	/* counters */
-	uint64_t accepts, logins, logins_failed, total_dup_client_conns;
+	uint64_t accepts, logins, logins_failed, websocket_accepts /* MET-004 */, total_dup_client_conns;
 	uint64_t packets_received, bytes_received, packets_received_kind[PACKET_KINDS];
 	uint64_t packets_sent, bytes_sent, packets_forwarded_out, packets_forwarded_in;
 	uint64_t peer_gone_disconnected_frames, peer_gone_not_here_frames, peer_gone_suppressed, peer_present_frames, keepalive_frames;
@@ -60,7 +60,7 @@ enum session_phase { SESSION_TLS, SESSION_HTTP, SESSION_LOGIN, SESSION_STEADY, S
 struct relay_session_view {
 	enum session_phase phase;
 	const uint8_t *key; /* STEADY */
-	bool mesh_peer, watcher, home, not_ideal, active;
+	bool mesh_peer, watcher, home, not_ideal, active, websocket;
 	uint32_t queued_disco, queued_other;
 	uint64_t unacked, left;
 };

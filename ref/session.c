@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a connection that we finished may take to send its own FIN. */
+/* How long a connection that we finished may take to send its own FIN; and before, over WebSocket, its close message (HTTP-030). */
 #define LINGER_NS (5 * NS_S)
+_Static_assert(LINGER_NS == WEBSOCKET_LINGER, "one deadline for both");
 
 struct session *session_find(const struct relay *r, uint64_t token)
 {
@@ -60,22 +61,17 @@ void session_timer_arm(struct relay *r, struct session *s)
 	timer_set(&r->timers, &s->timer, at);
 }
 
-static void send_bytes(struct session *s, const void *p, uint32_t n, struct actions *out)
-{
-	memcpy(actions_send(out, s->token, n), p, n);
-	outbox_sent(&s->out, n);
-}
+static void send_bytes(struct session *s, const void *p, uint32_t n, struct actions *out) { memcpy(session_send(s, n, NULL, out), p, n); }
 
 /* HSK-001, HSK-017: ServerKey first, then 10 s for ClientInfo. `head` goes before it in the same flush (HTTP-006). */
-static void enter_login(struct relay *r, struct session *s, uint64_t now, const char *head, uint32_t head_n, struct actions *out)
+void session_enter_login(struct relay *r, struct session *s, uint64_t now, const char *head, uint32_t head_n, struct actions *out)
 {
 	uint8_t frame[FRAME_HEADER + FRAME_MAGIC + FRAME_KEY];
 	uint32_t n = frame_server_key(frame, r->public_key.b);
-	uint8_t *p = actions_send(out, s->token, head_n + n);
+	uint8_t *p = session_send(s, head_n + n, NULL, out);
 
 	if (head_n != 0) memcpy(p, head, head_n);
 	memcpy(p + head_n, frame, n);
-	outbox_sent(&s->out, head_n + n);
 	out->work[WORK_FRAMES_OUT]++;
 	s->phase = SESSION_LOGIN;
 	s->phase_deadline = now + r->config.login_timeout;
@@ -86,7 +82,7 @@ static void enter_login(struct relay *r, struct session *s, uint64_t now, const 
 static void enter_http(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	if (r->config.raw) {
-		enter_login(r, s, now, NULL, 0, out);
+		session_enter_login(r, s, now, NULL, 0, out);
 		return;
 	}
 	s->phase = SESSION_HTTP;
@@ -132,15 +128,14 @@ void session_secured(struct relay *r, struct session *s, const struct event *e, 
 
 /* ---- HTTP ---- */
 
-static void http_refuse(struct relay *r, struct session *s, uint64_t now, uint32_t status, bool keep_alive, struct actions *out)
+static void http_refuse(struct relay *r, struct session *s, uint64_t now, uint32_t status, const char *extra, bool keep_alive, struct actions *out)
 {
 	char text[HTTP_OUT_MAX];
 	const char *body = status == 426   ? "DERP requires connection upgrade\n"
 	                   : status == 404 ? "Nothing here. DERP is at /derp.\n"
-	                   : status == 501 ? "DERP over WebSocket is not served by this build.\n"
 	                                   : "This is not a request that a DERP relay understands.\n";
 
-	send_bytes(s, text, http_answer(text, status, NULL, body, keep_alive), out);
+	send_bytes(s, text, http_answer(text, status, extra, body, keep_alive), out);
 	if (!keep_alive) session_close(r, s, now, "http refused", false, out);
 }
 
@@ -150,7 +145,7 @@ static bool http_head(struct relay *r, struct session *s, uint64_t now, const ui
 	char text[HTTP_OUT_MAX];
 	struct http_reader first;
 	struct http_head head;
-	struct http_request request;
+	struct http_request request = { .extra = NULL };
 	enum http_result result;
 	uint32_t status;
 
@@ -167,12 +162,14 @@ static bool http_head(struct relay *r, struct session *s, uint64_t now, const ui
 	status = result == HTTP_READY ? http_request_judge(&head, &request) : result == HTTP_TOO_LONG ? 431 : 400;
 	if (status == 0) {
 		s->not_ideal = request.ideal_node;
-		if (request.upgrade == HTTP_UPGRADE_DERP_FAST) /* HTTP-008 */
-			enter_login(r, s, now, NULL, 0, out);
+		if (request.upgrade == HTTP_UPGRADE_WEBSOCKET)
+			session_websocket_enter(r, s, now, &request, out);
+		else if (request.upgrade == HTTP_UPGRADE_DERP_FAST) /* HTTP-008 */
+			session_enter_login(r, s, now, NULL, 0, out);
 		else
-			enter_login(r, s, now, text, http_upgrade_response(text, r->public_key.b), out);
+			session_enter_login(r, s, now, text, http_upgrade_response(text, r->public_key.b), out);
 	} else {
-		http_refuse(r, s, now, status, result == HTTP_READY && request.keep_alive, out);
+		http_refuse(r, s, now, status, request.extra, result == HTTP_READY && request.keep_alive, out);
 	}
 	http_reader_free(&first);
 	return s->phase != SESSION_CLOSING;
@@ -265,9 +262,17 @@ void session_bytes(struct relay *r, struct session *s, const struct event *e, st
 
 	out->work[WORK_BYTES_IN] += n;
 	while (n > 0 && s->phase == SESSION_HTTP && http_head(r, s, e->now, &p, &n, out)) continue;
-	if (n > 0 && s->phase == SESSION_LOGIN) login_bytes(r, s, e->now, &p, &n, out);
-	if (n > 0 && s->phase == SESSION_STEADY) route_bytes(r, s, e->now, &p, &n, out);
-	if (s->phase == SESSION_CLOSING) session_cut(r, e->now, e->token, p, n); /* SESSION_TLS: no bytes before SECURED */
+	if (s->messages)
+		session_websocket_bytes(r, s, e->now, p, n, out);
+	else
+		session_stream(r, s, e->now, p, n, out);
+}
+
+void session_stream(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out)
+{
+	if (n > 0 && s->phase == SESSION_LOGIN) login_bytes(r, s, now, &p, &n, out);
+	if (n > 0 && s->phase == SESSION_STEADY) route_bytes(r, s, now, &p, &n, out);
+	if (s->phase == SESSION_CLOSING) session_cut(r, now, s->token, p, n); /* SESSION_TLS: no bytes before SECURED */
 }
 
 /* ---- ends ---- */
@@ -318,7 +323,7 @@ void session_close(struct relay *r, struct session *s, uint64_t now, const char 
 {
 	if (s->phase == SESSION_CLOSING && !abort) return;
 	leave(r, s, now, why);
-	actions_close(out, s->token, abort);
+	if (abort || !session_websocket_goodbye(s, WEBSOCKET_NORMAL, out)) actions_close(out, s->token, abort);
 	s->phase_deadline = abort ? TIME_NEVER : now + LINGER_NS;
 	session_timer_arm(r, s);
 }
@@ -326,6 +331,7 @@ void session_close(struct relay *r, struct session *s, uint64_t now, const char 
 void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause)
 {
 	leave(r, s, now, close_cause_name(cause));
+	session_websocket_free(s);
 	timer_cancel(&r->timers, &s->timer);
 	assert(s->seen.n == 0 && s->gone_due.n == 0 && s->dirty.n == 0);
 	s->token = TOKEN_NONE; /* a slot still on the ready list is skipped there */
@@ -340,14 +346,29 @@ void session_doom(struct relay *r, struct session *s, const char *why)
 	route_ready(r, s);
 }
 
+void session_fin(struct relay *r, struct session *s, uint64_t now, struct actions *out)
+{
+	assert(s->phase == SESSION_CLOSING);
+	session_websocket_free(s);
+	actions_close(out, s->token, false);
+	timer_cancel(&r->timers, &s->timer);
+	s->phase_deadline = now + LINGER_NS;
+	session_timer_arm(r, s);
+}
+
 void session_timer(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	out->work[WORK_TIMERS]++;
 	if (s->phase == SESSION_CLOSING) {
-		if (now >= s->phase_deadline) session_close(r, s, now, "linger", true, out);
+		if (now < s->phase_deadline) return;
+		if (s->ws != NULL) /* the peer's close message has not come: HTTP-030 */
+			session_fin(r, s, now, out);
+		else
+			session_close(r, s, now, "linger", true, out);
 		return;
 	}
-	if (now >= s->phase_deadline) { /* HSK-017, HTTP-022 */
+	if (now >= s->phase_deadline) {    /* HSK-017, HTTP-022 */
+		session_websocket_free(s); /* HTTP-033: for good, without a close message */
 		login_failed(r, s, now, s->phase == SESSION_LOGIN ? "login timeout" : "http timeout", out);
 		return;
 	}
@@ -370,5 +391,6 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 uint64_t session_memory(const struct session *s)
 {
 	return outbox_memory(&s->out) + slotset_memory(&s->seen) + slotset_memory(&s->gone_due) + slotset_memory(&s->dirty) +
-	       frame_reader_memory(&s->reader) + (s->http == NULL ? 0 : sizeof *s->http + s->http->held_cap);
+	       frame_reader_memory(&s->reader) + (s->http == NULL ? 0 : sizeof *s->http + s->http->held_cap) +
+	       (s->ws == NULL ? 0 : sizeof *s->ws + websocket_memory(s->ws));
 }

@@ -1,6 +1,7 @@
 /* One connection of the relay, from accept to end, and the relay's state around it. Internal to the relay's files.
  *
  * session.c     accept, TLS, HTTP upgrade, login, end          (HSK, HTTP)
+ * relay_websocket.c the same stream in WebSocket messages        (HTTP-026..HTTP-033)
  * relay_route.c frames of the steady state, where packets go   (SRV)
  * relay_peers.c who is here: keys, duplicates, PeerGone, watchers (DUP, PGR)
  * relay_mesh.c  links to the other relays, forwarders           (MSH)
@@ -18,6 +19,7 @@
 #include "rng.h"
 #include "slotset.h"
 #include "timer.h"
+#include "websocket.h"
 
 enum { SLOT_NONE = UINT32_MAX };
 
@@ -29,6 +31,7 @@ struct session {
 	uint32_t peer;       /* of its key; SLOT_NONE before login */
 	uint8_t phase;       /* enum session_phase */
 	bool mesh_peer : 1, watcher : 1, home : 1, not_ideal : 1, prober : 1, pong_due : 1, doomed : 1, ready_listed : 1;
+	bool messages : 1; /* it speaks WebSocket: the stream is in messages, from the handshake on */
 	struct frame_reader reader;
 	struct timer timer;      /* the earliest of what follows */
 	uint64_t phase_deadline; /* login and close; TIME_NEVER in steady state */
@@ -44,6 +47,7 @@ struct session {
 	struct slotset gone_due;  /* peers to be told as gone */
 	struct slotset dirty;     /* watcher: peers whose present state is to be told */
 	struct http_reader *http; /* while a head is awaited */
+	struct websocket *ws;     /* from the handshake until nothing is awaited of the peer any more */
 	const char *doom;         /* why, for the note */
 };
 
@@ -114,6 +118,10 @@ static inline struct session *session_at(const struct relay *r, uint32_t slot) {
 static inline bool relay_is_derper(const struct relay *r) { return r->config.profile == 1; }
 static inline const struct outbox_limits *session_limits(const struct relay *r, const struct session *s) { return &r->limits[s->mesh_peer]; }
 
+/* Everything that leaves for a connection goes through here: head_n bytes of DERP that the caller writes at the returned place before the
+ * next action, and behind them a span, or NULL. An owner's count is added, not taken over. */
+static inline uint8_t *session_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out);
+
 /* session.c */
 struct session *session_find(const struct relay *r, uint64_t token); /* NULL: not or no longer here */
 void session_accepted(struct relay *r, const struct event *e, struct actions *out);
@@ -123,11 +131,25 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 void session_timer_arm(struct relay *r, struct session *s);
 /* Ends a connection from our side: unregisters it now and closes the stream. `why` is a constant. */
 void session_close(struct relay *r, struct session *s, uint64_t now, const char *why, bool abort, struct actions *out);
+/* Nothing is awaited of a closing connection any more but its FIN: sends ours. */
+void session_fin(struct relay *r, struct session *s, uint64_t now, struct actions *out);
 /* Its stream is gone: frees the slot. */
 void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause);
+/* Bytes of the DERP stream. They may come from a packet that out keeps. */
+void session_stream(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out);
+void session_enter_login(struct relay *r, struct session *s, uint64_t now, const char *head, uint32_t head_n, struct actions *out);
 void session_cut(const struct relay *r, uint64_t now, uint64_t token, const uint8_t *p, size_t n);
 void session_doom(struct relay *r, struct session *s, const char *why); /* close soon: for many at once */
 uint64_t session_memory(const struct session *s);
+
+/* relay_websocket.c */
+void session_websocket_enter(struct relay *r, struct session *s, uint64_t now, const struct http_request *request, struct actions *out);
+void session_websocket_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out);
+uint8_t *session_websocket_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out);
+void session_websocket_pong(struct relay *r, struct session *s, struct actions *out); /* if one is due and the transport takes it */
+/* Sends our close message. True: the stream stays open for the peer's (HTTP-030); false: there is nothing to wait for. */
+bool session_websocket_goodbye(struct session *s, uint16_t status, struct actions *out);
+void session_websocket_free(struct session *s);
 
 /* relay_route.c */
 /* Bytes of the steady state. Returns with the session possibly closed. */
@@ -159,6 +181,20 @@ uint64_t links_deadline(const struct relay *r);
 void links_forward(struct relay *r, uint64_t now, uint32_t peer, const uint8_t *src, const uint8_t *p, uint32_t n, struct packet *owner,
                    struct actions *out);
 void links_leave(struct relay *r, uint64_t now, struct actions *out);
+
+static inline uint8_t *session_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out)
+{
+	uint8_t *head;
+
+	if (s->messages) return session_websocket_send(s, head_n, span, out);
+	head = actions_send(out, s->token, head_n);
+	if (span != NULL && span->owner != NULL)
+		actions_span_packet(out, packet_hold(span->owner), span->p, span->n);
+	else if (span != NULL && span->n != 0)
+		actions_span(out, span->p, span->n);
+	outbox_sent(&s->out, head_n + (span != NULL ? span->n : 0));
+	return head;
+}
 
 /* relay.c */
 void relay_note(const struct relay *r, const struct note *note);
