@@ -227,7 +227,7 @@ uint32_t client_first_usable(const struct client *c)
 {
 	uint32_t i = 0;
 
-	while (i < c->region->nodes && c->region->node[i].stun_only) i++;
+	while (!c->websocket && i < c->region->nodes && c->region->node[i].stun_only) i++;
 	return i;
 }
 
@@ -253,16 +253,19 @@ static void start_one(struct client *c, struct client_dial *d, bool has, bool as
 
 static bool dialing(const struct client *c) { return c->dial[0].token != TOKEN_NONE || c->dial[1].token != TOKEN_NONE; }
 
-/* The next usable node from `from` on; none left is the end of the attempt (CLI-015). */
+/* The next usable node from `from` on; none left is the end of the attempt (CLI-015). Over WebSocket there is only the first, whatever
+ * the map says of it, and its dial may take as long as the attempt (HTTP-034). */
 static void try_from(struct client *c, uint64_t now, uint32_t from)
 {
-	for (c->node = from; c->node < c->region->nodes; c->node++) {
+	uint32_t nodes = c->websocket && c->region->nodes > 1 ? 1 : c->region->nodes;
+
+	for (c->node = from; c->node < nodes; c->node++) {
 		const struct client_node *node = &c->region->node[c->node];
-		if (node->stun_only) continue;                                           /* MAP-005 */
+		if (node->stun_only && !c->websocket) continue;                          /* MAP-005 */
 		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false); /* CLI-019: both at once */
 		start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true);
 		if (!dialing(c)) continue;
-		c->node_deadline = now + c->times.dial;
+		c->node_deadline = c->websocket ? TIME_NEVER : now + c->times.dial;
 		return;
 	}
 	c->node = client_first_usable(c);

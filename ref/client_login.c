@@ -29,11 +29,12 @@ static void send_request(struct client *c, bool fast)
 {
 	const struct client_node *node = &c->region->node[c->node];
 	const char *ideal = c->node != 0 ? region_text(c->region, c->region->node[0].name_at) : NULL; /* HTTP-017, TRP-028 */
+	const char *host = region_text(c->region, node->http_host_at), *path = region_text(c->region, c->region->path_at);
 	char text[HTTP_OUT_MAX];
-	uint32_t n = http_upgrade_request(text, region_text(c->region, node->http_host_at), region_text(c->region, c->region->path_at), fast, ideal);
+	uint32_t n = c->websocket ? client_websocket_request(c, text) : http_upgrade_request(text, host, path, fast, ideal);
 
 	assert(n != 0);
-	client_send_bytes(c, text, n);
+	client_send(c, text, n, NULL);
 }
 
 static void send_client_info(struct client *c)
@@ -46,7 +47,7 @@ static void send_client_info(struct client *c)
 		memcpy(info.app_name, c->extra->app_name, sizeof info.app_name);
 	}
 	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce);
-	client_send_bytes(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info));
+	client_send(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info), NULL);
 	c->out_now->work[WORK_BOXES]++;
 	c->out_now->work[WORK_FRAMES_OUT]++;
 	key_wipe(&info, sizeof info);
@@ -56,14 +57,14 @@ void client_note_preferred(struct client *c)
 {
 	uint8_t frame[FRAME_HEADER + 1];
 
-	client_send_bytes(c, frame, frame_note_preferred(frame, c->home));
+	client_send(c, frame, frame_note_preferred(frame, c->home), NULL);
 }
 
 void client_watch_conns(struct client *c)
 {
 	uint8_t frame[FRAME_HEADER];
 
-	client_send_bytes(c, frame, frame_watch_conns(frame));
+	client_send(c, frame, frame_watch_conns(frame), NULL);
 }
 
 /* HSK-005, HSK-024: ClientInfo, then home, then watch; sends are allowed from now on (HSK-023). */
@@ -88,7 +89,7 @@ static void login(struct client *c, uint64_t now)
 /* The stream is ready for the request, or for DERP itself. */
 static void begin(struct client *c, uint64_t now)
 {
-	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010 */
+	bool fast = c->server_known && c->fast != FAST_NEVER && !c->websocket; /* HTTP-009, HTTP-010, HTTP-034 */
 
 	if (c->raw) {
 		frame_reader_init(&c->reader, FRAME_ROLE_CLIENT_LOGIN);
@@ -141,7 +142,7 @@ static bool http_bytes(struct client *c, uint64_t now, const uint8_t **p, size_t
 		*c->http = reader;
 		return false;
 	}
-	good = result == HTTP_READY && head.status == 101;
+	good = result == HTTP_READY && (c->websocket ? client_websocket_accepted(c, &head) : head.status == 101);
 	http_reader_free(&reader);
 	free(c->http);
 	c->http = NULL;
@@ -229,7 +230,7 @@ static void on_ping(struct client *c, const struct frame *f)
 {
 	uint8_t pong[FRAME_HEADER + FRAME_PING_SIZE];
 
-	client_send_bytes(c, pong, frame_pong(pong, f->payload)); /* CLI-010 */
+	client_send(c, pong, frame_pong(pong, f->payload), NULL); /* CLI-010 */
 	c->out_now->work[WORK_FRAMES_OUT]++;
 	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = span_of(f, 0, FRAME_PING_SIZE);
 }
@@ -299,18 +300,32 @@ static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size
 	}
 }
 
+void client_stream(struct client *c, uint64_t now, const uint8_t *p, size_t n)
+{
+	uint64_t token = c->conn;
+
+	if (c->state == CLIENT_LOGIN && !server_key_bytes(c, now, &p, &n)) return;
+	if (c->state == CLIENT_SENT || c->state == CLIENT_READY) steady_bytes(c, now, &p, &n);
+	if (token != c->conn) client_cut(c, now, token, p, n);
+}
+
 void client_bytes(struct client *c, const struct event *e)
 {
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
+	if (c->ws_closing != NULL && e->token == c->ws_closing->token) {
+		client_websocket_bytes(c, e->now, c->ws_closing, e->token, p, n);
+		return;
+	}
 	if (e->token != c->conn) {
 		client_cut(c, e->now, e->token, p, n);
 		return;
 	}
 	c->out_now->work[WORK_BYTES_IN] += n;
 	if (c->state == CLIENT_HTTP && !http_bytes(c, e->now, &p, &n)) return;
-	if (c->state == CLIENT_LOGIN && !server_key_bytes(c, e->now, &p, &n)) return;
-	if (c->state == CLIENT_SENT || c->state == CLIENT_READY) steady_bytes(c, e->now, &p, &n);
-	if (e->token != c->conn) client_cut(c, e->now, e->token, p, n);
+	if (c->ws != NULL)
+		client_websocket_bytes(c, e->now, c->ws, e->token, p, n);
+	else
+		client_stream(c, e->now, p, n);
 }

@@ -110,4 +110,28 @@ static inline bool wire_message(struct pair *p, int s, struct ws_frame *f, struc
 	return true;
 }
 
+/* ClientInfo of the key for the relay whose key is the transcripts' `server`. */
+static inline uint32_t ws_client_info(uint8_t key, uint8_t out[LOGIN_FRAME_MAX])
+{
+	static const uint8_t nonce[KEY_NONCE] = { 1, 2, 3 };
+	struct client_info info = { .version = 2, .can_ack_pings = true };
+	struct key private_key = pair_key(key), public_key = pair_public(key), server = pair_public(0x00), shared;
+	bool good = key_shared(&private_key, server.b, &shared);
+
+	assert(good);
+	(void)good;
+	return login_client_info_frame(out, &public_key, &shared, nonce, &info);
+}
+
+/* The largest packet there is, of bytes that tell where they belong. */
+static inline const uint8_t *ws_pattern(void)
+{
+	static uint8_t bytes[FRAME_PACKET_MAX];
+
+	for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 7 + i / 256);
+	return bytes;
+}
+
+static inline void wire_text(struct pair *p, int s, const char *text) { wire_send(p, s, text, strlen(text)); }
+
 #endif

@@ -122,8 +122,6 @@ static const struct relay_counters *counters(struct pair *p, int r) { return rel
 	"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: Bz3qJYTGdOe8gUSpLosEdiLKDrk=\r\n" protocol \
 	"Upgrade: websocket\r\n\r\n"
 
-static void wire_text(struct pair *p, int s, const char *text) { wire_send(p, s, text, strlen(text)); }
-
 static int ws_open(struct pair *p, int r)
 {
 	int s = wire_connect(p, r);
@@ -134,22 +132,12 @@ static int ws_open(struct pair *p, int r)
 	return s;
 }
 
-static uint32_t client_info(uint8_t key, uint8_t out[LOGIN_FRAME_MAX])
-{
-	static const uint8_t nonce[KEY_NONCE] = { 1, 2, 3 };
-	struct client_info info = { .version = 2, .can_ack_pings = true };
-	struct key private_key = pair_key(key), public_key = pair_public(key), server = pair_public(SERVER), shared;
-
-	assert_true(key_shared(&private_key, server.b, &shared));
-	return login_client_info_frame(out, &public_key, &shared, nonce, &info);
-}
-
 static int ws_login(struct pair *p, int r, uint8_t key)
 {
 	uint8_t frame[LOGIN_FRAME_MAX];
 	int s = ws_open(p, r);
 
-	wire_put_stream(p, s, frame, client_info(key, frame), MOST, ws_mask);
+	wire_put_stream(p, s, frame, ws_client_info(key, frame), MOST, ws_mask);
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	return s;
 }
@@ -199,7 +187,7 @@ STORY(login_asked_for_more, "")
 	text_is(p, s, ANSWER("Sec-Websocket-Protocol: derp\r\n"));
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	ends(p, s, PAIR_OPEN);
-	wire_put_stream(p, s, frame, client_info(A, frame), 5, ws_mask); /* 22 messages */
+	wire_put_stream(p, s, frame, ws_client_info(A, frame), 5, ws_mask); /* 22 messages */
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	ping(p, s);
 	assert_true(view(p, r, s, &v));
@@ -220,7 +208,7 @@ STORY(login_in_one_write, "")
 	static const char request[] = REQUEST(PROTOCOL "\r\n");
 	uint8_t frame[LOGIN_FRAME_MAX + 64];
 	struct pair_buf b = { 0 };
-	uint32_t n = client_info(A, frame);
+	uint32_t n = ws_client_info(A, frame);
 	int s = wire_connect(p, r);
 
 	pair_put(&b, request, sizeof request - 1);
@@ -352,14 +340,6 @@ STORY(packets_both_ways, "")
 	ends(p, c, PAIR_OPEN);
 }
 
-static const uint8_t *pattern(void)
-{
-	static uint8_t bytes[FRAME_PACKET_MAX];
-
-	for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 7 + i / 256);
-	return bytes;
-}
-
 /* Reads what a packet of n bytes came in: its messages' sizes, and its bytes joined. */
 static void big_packet_is(struct pair *p, int s, uint8_t from, uint32_t n, const size_t *sizes)
 {
@@ -377,7 +357,7 @@ static void big_packet_is(struct pair *p, int s, uint8_t from, uint32_t n, const
 	frame_recv_head(head, source.b, n);
 	assert_int_equal(all.n, sizeof head + n);
 	assert_memory_equal(all.p, head, sizeof head);
-	assert_memory_equal(all.p + sizeof head, pattern(), n);
+	assert_memory_equal(all.p + sizeof head, ws_pattern(), n);
 	ends(p, s, PAIR_OPEN);
 	free(all.p);
 	free(data.p);
@@ -388,15 +368,15 @@ STORY(large_packets, "")
 {
 	int a = ws_login(p, r, A), s = wire_login(p, r, B, NULL);
 
-	raw_send_to(p, s, A, pattern(), MOST - 37);
+	raw_send_to(p, s, A, ws_pattern(), MOST - 37);
 	big_packet_is(p, a, B, MOST - 37, (const size_t[]){ MOST, 0 });
-	raw_send_to(p, s, A, pattern(), MOST - 36);
+	raw_send_to(p, s, A, ws_pattern(), MOST - 36);
 	big_packet_is(p, a, B, MOST - 36, (const size_t[]){ MOST, 1, 0 });
-	raw_send_to(p, s, A, pattern(), FRAME_PACKET_MAX);
+	raw_send_to(p, s, A, ws_pattern(), FRAME_PACKET_MAX);
 	big_packet_is(p, a, B, FRAME_PACKET_MAX, (const size_t[]){ MOST, MOST, 37, 0 });
-	send_to(p, a, B, pattern(), FRAME_PACKET_MAX);
-	raw_packet_is(p, s, A, pattern(), FRAME_PACKET_MAX);
-	send_to(p, a, A, pattern(), FRAME_PACKET_MAX);
+	send_to(p, a, B, ws_pattern(), FRAME_PACKET_MAX);
+	raw_packet_is(p, s, A, ws_pattern(), FRAME_PACKET_MAX);
+	send_to(p, a, A, ws_pattern(), FRAME_PACKET_MAX);
 	big_packet_is(p, a, A, FRAME_PACKET_MAX, (const size_t[]){ MOST, MOST, 37, 0 });
 }
 
@@ -405,20 +385,20 @@ STORY(large_packets_derper, "profile=derper\n")
 {
 	int a = ws_login(p, r, A), s = wire_login(p, r, B, NULL);
 
-	raw_send_to(p, s, A, pattern(), 4096 - 37);
+	raw_send_to(p, s, A, ws_pattern(), 4096 - 37);
 	big_packet_is(p, a, B, 4096 - 37, (const size_t[]){ 4096, 0 });
-	raw_send_to(p, s, A, pattern(), 5000);
+	raw_send_to(p, s, A, ws_pattern(), 5000);
 	big_packet_is(p, a, B, 5000, (const size_t[]){ 4096, 941, 0 });
-	raw_send_to(p, s, A, pattern(), FRAME_PACKET_MAX);
+	raw_send_to(p, s, A, ws_pattern(), FRAME_PACKET_MAX);
 	big_packet_is(p, a, B, FRAME_PACKET_MAX, (const size_t[]){ 4096, FRAME_PACKET_MAX + 37 - 4096, 0 });
 }
 
-/* A message of n bytes, of which the last are a Ping and the rest KeepAlives, which mean nothing to a relay. */
+/* A message of n bytes, of which the last are a Ping and the rest a KeepAlive, which means nothing to a relay. */
 static void put_message_with_ping(struct pair *p, int s, size_t n)
 {
-	uint8_t *data = mem_zero(1, n), *at = data;
+	uint8_t *data = mem_zero(1, n);
 
-	frame_header(at, FRAME_KEEP_ALIVE, (uint32_t)(n - 13 - FRAME_HEADER));
+	frame_header(data, FRAME_KEEP_ALIVE, (uint32_t)(n - 13 - FRAME_HEADER));
 	frame_ping(data + n - 13, (const uint8_t *)"12345678");
 	wire_put(p, s, WS_FIN | WS_BINARY, data, n, ws_mask);
 	free(data);
@@ -460,7 +440,7 @@ STORY(pings_answered, "")
 	memset(data, 'x', sizeof data);
 	wire_put(p, s, WS_FIN | WS_PING, "", 0, ws_mask);
 	message_is(p, s, WS_FIN | WS_PONG, "", 0);
-	wire_put_stream(p, s, frame, client_info(A, frame), MOST, ws_mask);
+	wire_put_stream(p, s, frame, ws_client_info(A, frame), MOST, ws_mask);
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	for (uint8_t i = 0; i < 3; i++) {
 		data[0] = i;
@@ -478,7 +458,7 @@ STORY(pings_while_blocked, "write-timeout=0s\n")
 	uint64_t before;
 
 	wire_room(p, a, 0);
-	for (int i = 0; i < 3; i++) raw_send_to(p, b, A, pattern(), 60000); /* fills the backlog */
+	for (int i = 0; i < 3; i++) raw_send_to(p, b, A, ws_pattern(), 60000); /* fills the backlog */
 	wire_put(p, a, WS_FIN | WS_PING, "first", 5, ws_mask);
 	before = p->stream[a].end[1].held.n;
 	for (int i = 0; i < 100; i++) wire_put(p, a, WS_FIN | WS_PING, "again", 5, ws_mask);
@@ -545,30 +525,23 @@ STORY(close_answered, "")
 /* HTTP-030: 1000 and 1001 are the end of the stream; any other status, or none, is an end too. Each is answered with the same. */
 STORY(peer_closes, "")
 {
-	static const struct {
-		uint16_t status;
-		const char *why;
-	} cases[] = { { 1000, "eof" },
-		      { 1001, "eof" },
-		      { 1011, "websocket: closed by the peer" },
-		      { 4999, "websocket: closed by the peer" },
-		      { 0, "websocket: closed by the peer" } };
+	static const uint16_t statuses[] = { 1000, 1001, 1011, 4999, 0 };
 	int b = wire_login(p, r, B, NULL);
 
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
 		int s = ws_login(p, r, A);
 		struct wire_frame f = { 0 };
 		struct pair_buf close = { 0 };
 		send_to(p, s, B, "x", 1);
 		raw_packet_is(p, b, A, "x", 1);
 		wire_put(p, s, WS_FIN | WS_BINARY, "\x04\x00\x00", 3, ws_mask); /* half a frame */
-		ws_put_close(&close, cases[i].status, ws_mask);
+		ws_put_close(&close, statuses[i], ws_mask);
 		ws_put(&close, WS_FIN | WS_PING, "behind", 6, ws_mask);
 		wire_send(p, s, close.p, close.n);
-		close_is(p, s, cases[i].status);
+		close_is(p, s, statuses[i]);
 		ends(p, s, PAIR_EOF);
 		assert_true(wire_frame(p, b, &f) && f.type == FRAME_PEER_GONE);
-		assert_string_equal(pair_noted(p, r, NOTE_LEAVE, i)->text, cases[i].why);
+		assert_string_equal(pair_noted(p, r, NOTE_LEAVE, i)->text, i < 2 ? "eof" : "websocket: closed by the peer");
 		wire_fin(p, s);
 		free(close.p);
 	}
@@ -606,7 +579,7 @@ STORY(frames_refused, "")
 		int s = ws_login(p, r, A);
 		wire_send(p, s, i == 0 ? "\x82\xff\x80\0\0\0\0\0\0\0" : "\x82\xfe\0\x01\0\0\0\0\0\0", 10);
 		close_is(p, s, WEBSOCKET_PROTOCOL);
-		wire_put_stream(p, s, pattern(), 60000, 60000, NULL); /* nothing is read any more */
+		wire_put_stream(p, s, ws_pattern(), 60000, 60000, NULL); /* nothing is read any more */
 		pair_advance(p, 5 * NS_S);
 		ends(p, s, PAIR_EOF);
 		wire_reset(p, s);
@@ -650,7 +623,7 @@ STORY(deadlines, "write-timeout=2s\n")
 	ends(p, s, PAIR_OPEN);
 	pair_advance(p, 1);
 	ends(p, s, PAIR_EOF);
-	wire_put_stream(p, s, frame, client_info(C, frame), MOST, ws_mask);
+	wire_put_stream(p, s, frame, ws_client_info(C, frame), MOST, ws_mask);
 	ends(p, s, PAIR_EOF);
 	wire_room(p, a, 0); /* SRV-019 */
 	raw_send_to(p, b, A, "x", 1);
@@ -685,13 +658,13 @@ STORY(backlog, "write-timeout=0s\n")
 	struct ws_frame f;
 
 	backlog_is(p, r, a);
-	for (int i = 0; i < 20; i++) raw_send_to(p, b, A, pattern(), 40000); /* passes low_water again and again */
+	for (int i = 0; i < 20; i++) raw_send_to(p, b, A, ws_pattern(), 40000); /* passes low_water again and again */
 	backlog_is(p, r, a);
 	for (int i = 0; i < 40; i++) assert_true(wire_message(p, a, &f, &data));
 	assert_false(wire_message(p, a, &f, &data));
 	wire_room(p, a, 1000);
 	for (int i = 0; i < 4; i++) {
-		raw_send_to(p, b, A, pattern(), 40000);
+		raw_send_to(p, b, A, ws_pattern(), 40000);
 		backlog_is(p, r, a);
 	}
 	for (uint8_t i = 0; i < 40; i++) raw_send_to(p, b, A, &i, 1);
@@ -724,7 +697,7 @@ STORY(queue_memory, "write-timeout=0s\n")
 	uint32_t n;
 
 	wire_room(p, a, 0);
-	for (int i = 0; i < 4; i++) send_to(p, b, A, pattern(), 40000);
+	for (int i = 0; i < 4; i++) send_to(p, b, A, ws_pattern(), 40000);
 	before = relay_memory(p->host[r].relay);
 	for (int i = 0; i < 32; i++) {
 		frame_header(data, FRAME_KEEP_ALIVE, 4000);
@@ -746,8 +719,8 @@ STORY(memory, "")
 		int s, t = wire_login(p, r, B, NULL);
 		before = relay_memory(p->host[r].relay);
 		s = ws_login(p, r, A);
-		send_to(p, s, B, pattern(), FRAME_PACKET_MAX);
-		raw_packet_is(p, t, A, pattern(), FRAME_PACKET_MAX);
+		send_to(p, s, B, ws_pattern(), FRAME_PACKET_MAX);
+		raw_packet_is(p, t, A, ws_pattern(), FRAME_PACKET_MAX);
 		wire_put(p, s, WS_FIN | WS_PING, "x", 1, ws_mask);
 		message_is(p, s, WS_FIN | WS_PONG, "x", 1);
 		if (round > 0) assert_true(relay_memory(p->host[r].relay) <= before + sizeof(struct websocket) + 256);
@@ -776,7 +749,7 @@ STORY(forwarded, MESH_KEY)
 	raw_send_to(p, b, A, "across", 6);
 	packet_is(p, a, B, "across", 6);
 	assert_int_equal(relay_route(p->host[other].relay, key.b), ROUTE_FORWARD);
-	raw_send_to(p, b, A, pattern(), FRAME_PACKET_MAX);
+	raw_send_to(p, b, A, ws_pattern(), FRAME_PACKET_MAX);
 	big_packet_is(p, a, B, FRAME_PACKET_MAX, (const size_t[]){ MOST, MOST, 37, 0 });
 }
 
@@ -790,8 +763,8 @@ STORY(forwarded_out, MESH_KEY "mesh-with=http://192.0.2.102:80\nmesh-retry=1s\n"
 	a = ws_login(p, r, A);
 	send_to(p, a, B, "out", 3);
 	raw_packet_is(p, b, A, "out", 3);
-	send_to(p, a, B, pattern(), FRAME_PACKET_MAX);
-	raw_packet_is(p, b, A, pattern(), FRAME_PACKET_MAX);
+	send_to(p, a, B, ws_pattern(), FRAME_PACKET_MAX);
+	raw_packet_is(p, b, A, ws_pattern(), FRAME_PACKET_MAX);
 }
 
 int main(void)

@@ -76,9 +76,10 @@ enum websocket_result websocket_read(struct websocket *w, const uint8_t **p, siz
 
 /* How many of n bytes that leave together the next message takes; first: it is the first of them. */
 uint32_t websocket_cut(const struct websocket *w, uint32_t n, bool first);
+static inline uint32_t websocket_message_n(const struct websocket *w, uint32_t n) { return n + (n <= 125 ? 2 : 4) + (w->masks != NULL ? 4 : 0); }
 /* A server's header of a message of n bytes: they follow as they are. */
 uint32_t websocket_head(uint8_t out[WEBSOCKET_HEAD_MAX], uint32_t n);
-/* A whole message of a and b, masked on a client: at most WEBSOCKET_HEAD_MAX more than their bytes. */
+/* A whole message of a and b, masked on a client: websocket_message_n of their bytes. */
 uint32_t websocket_message(struct websocket *w, const uint8_t *a, uint32_t a_n, const uint8_t *b, uint32_t b_n, uint8_t *out);
 /* The answer to the last ping; 0: none is due. */
 uint32_t websocket_pong(struct websocket *w, uint8_t out[WEBSOCKET_CONTROL_MAX]);
