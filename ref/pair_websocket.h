@@ -69,6 +69,36 @@ static inline bool ws_take(const uint8_t **p, size_t *n, struct ws_frame *f, str
 	return true;
 }
 
+enum { WS_SAID = 400 };
+
+/* One direction of a recorded connection: if its HTTP head is that of a WebSocket for DERP, takes the frames off, so that head and DERP
+ * bytes remain, and the head's Date, which no machine knows. said: the frames that were there, in words, or NULL. */
+static inline void ws_strip(struct pair_buf *b, char said[WS_SAID])
+{
+	struct pair_buf data = { 0 };
+	char head[1024] = "", *date;
+	const uint8_t *p, *end = b->n == 0 ? NULL : memmem(b->p, b->n, "\r\n\r\n", 4);
+	size_t n, at = 0;
+	struct ws_frame f;
+
+	if (said != NULL) said[0] = 0;
+	if (end == NULL || (n = (size_t)(end - b->p) + 4) >= sizeof head) return;
+	memcpy(head, b->p, n);
+	if (strcasestr(head, "\r\nSec-WebSocket-Protocol: derp\r\n") == NULL) return;
+	date = strstr(head, "Date: ");
+	if (date != NULL) memmove(date, strstr(date, "\r\n") + 2, strlen(strstr(date, "\r\n") + 2) + 1);
+	p = b->p + n, n = b->n - n;
+	pair_put(&data, head, strlen(head));
+	while (ws_take(&p, &n, &f, &data)) {
+		if (said != NULL) at += (size_t)snprintf(said + at, WS_SAID - at, " %02x %zu", f.first, f.status != 0 ? f.status : f.n);
+		assert(at < WS_SAID);
+		if ((f.first & 8) != 0) data.n = f.at;
+	}
+	assert(n == 0);
+	free(b->p);
+	*b = data;
+}
+
 /* ---- wires ---- */
 
 static inline void wire_put(struct pair *p, int s, uint8_t first, const void *data, size_t n, const uint8_t *mask)
