@@ -193,11 +193,11 @@ STORY(login_asked_for_more, "")
 	assert_true(view(p, r, s, &v));
 	assert_int_equal(v.phase, SESSION_STEADY);
 	assert_true(v.websocket && v.active && !v.not_ideal);
+	assert_string_equal(pair_noted(p, r, NOTE_LOGIN, 0)->text, "WebSocket");
 	assert_int_equal(counters(p, r)->websocket_accepts, 1);
 	assert_int_equal(counters(p, r)->current_notideal_connections, 0);
 	t = wire_login(p, r, B, NULL);
-	assert_true(view(p, r, t, &v));
-	assert_false(v.websocket);
+	assert_true(view(p, r, t, &v) && !v.websocket);
 	assert_false(wire_frame(p, t, &f));
 	assert_int_equal(counters(p, r)->websocket_accepts, 1);
 }
