@@ -72,8 +72,7 @@ void session_websocket_pong(struct relay *r, struct session *s, struct actions *
 {
 	uint8_t pong[WEBSOCKET_CONTROL_MAX];
 
-	if (s->ws != NULL && s->phase != SESSION_CLOSING && outbox_open(&s->out, session_limits(r, s)))
-		send_plain(s, pong, websocket_pong(s->ws, pong), out);
+	if (s->ws != NULL && outbox_open(&s->out, session_limits(r, s))) send_plain(s, pong, websocket_pong(s->ws, pong), out);
 }
 
 /* ---- ends ---- */

@@ -323,7 +323,8 @@ void session_close(struct relay *r, struct session *s, uint64_t now, const char 
 {
 	if (s->phase == SESSION_CLOSING && !abort) return;
 	leave(r, s, now, why);
-	if (abort || !session_websocket_goodbye(s, WEBSOCKET_NORMAL, out)) actions_close(out, s->token, abort);
+	if (abort) session_websocket_free(s);
+	if (!session_websocket_goodbye(s, WEBSOCKET_NORMAL, out)) actions_close(out, s->token, abort);
 	s->phase_deadline = abort ? TIME_NEVER : now + LINGER_NS;
 	session_timer_arm(r, s);
 }
