@@ -198,7 +198,7 @@ static void quiet(struct pair *p, int s, enum pair_ended how)
 }
 
 /* The relay's side of a login, from the request on. */
-static int wire_ready(struct pair *p, int host)
+static int wire_ready_as(struct pair *p, int host, const char *name)
 {
 	struct key server = pair_public(SERVER), private_key = pair_key(SERVER), a = pair_public(A), shared;
 	uint8_t frame[LOGIN_FRAME_MAX];
@@ -206,7 +206,7 @@ static int wire_ready(struct pair *p, int host)
 	char key[25];
 	int s = wire_relay(p);
 
-	request_is(p, s, "192.0.2.50", key);
+	request_is(p, s, name, key);
 	consent(p, s, key);
 	state_is(p, host, CLIENT_LOGIN);
 	quiet(p, s, PAIR_OPEN);
@@ -218,6 +218,8 @@ static int wire_ready(struct pair *p, int host)
 	state_is(p, host, CLIENT_READY);
 	return s;
 }
+
+static int wire_ready(struct pair *p, int host) { return wire_ready_as(p, host, "192.0.2.50"); }
 
 /* HTTP-028: the request byte by byte, without Ideal-Node or fast start; nonce and masks are the machine's own draws, one after the other. */
 STORY(request_and_masks)
@@ -419,6 +421,8 @@ STORY(derp_aborts)
 	ws_put(&b, WS_FIN | WS_BINARY, "\x7a\x00\x10\x00\x01 more", 10, NULL);
 	ws_put(&b, WS_FIN | WS_PING, "?", 1, NULL);
 	ws_put(&b, WS_FIN | WS_BINARY, "and more", 8, NULL);
+	ws_put(&b, WS_FIN | WS_TEXT, "which is nobody's concern any more", 34, NULL);
+	ws_put_close(&b, WEBSOCKET_NORMAL, NULL);
 	wire_send(p, s, b.p, b.n);
 	ended(p, c, 0, CLIENT_END_PROTOCOL);
 	quiet(p, s, PAIR_RESET);
@@ -511,11 +515,13 @@ STORY(first_node_only)
 	pair_listen_set(p, at_60, PAIR_WIRE);
 	pair_command(p, c, &(struct event_command){ .verb = COMMAND_CONNECT });
 	request_is(p, wire_accepted(p, at_60), "a.test:80", key);
-	c = pair_client(p, B,
-	                "websocket=on\nplain=on\nretry=manual\n" REGION(
+	c = pair_client(p, A,
+	                "websocket=on\nplain=on\nretry=manual\nreturn-after=5s\n" REGION(
 				NODE("1s", "s.test", V4("50") ",\"STUNOnly\":true") "," NODE("1b", "b.test", V4("60"))));
-	request_is(p, wire_relay(p), "s.test:80", key);
+	wire_ready_as(p, c, "s.test:80");
 	assert_int_equal(client_node(client_of(p, c)), 0);
+	pair_advance(p, 10 * NS_S); /* it is where it should be */
+	state_is(p, c, CLIENT_READY);
 	c = pair_client(p, B, "websocket=on\nretry=manual\n" REGION(""));
 	ended(p, c, 0, CLIENT_END_REFUSED);
 }

@@ -724,7 +724,7 @@ STORY(memory, "")
 		wire_put(p, s, WS_FIN | WS_PING, "x", 1, ws_mask);
 		message_is(p, s, WS_FIN | WS_PONG, "x", 1);
 		if (round > 0) assert_true(relay_memory(p->host[r].relay) <= before + sizeof(struct websocket) + 256);
-		wire_put(p, s, WS_FIN | WS_CLOSE, "", 0, ws_mask);
+		if (round != 1) wire_put(p, s, WS_FIN | WS_CLOSE, "", 0, ws_mask); /* or just goes */
 		wire_fin(p, s);
 		wire_fin(p, t);
 		if (round == 1) after = relay_memory(p->host[r].relay);
