@@ -363,8 +363,8 @@ static inline void machine_free(struct machine *m)
 /* ---- tracing: the only call out ---- */
 
 enum note_kind {
-	NOTE_ACCEPTED, /* relay: a connection was handed in */
-	NOTE_LOGIN,    /* relay: registered (HSK-020). key, a = presence flags (PGR-019), b = connections of this key now; text: over what, or NULL */
+	NOTE_ACCEPTED,     /* relay: a connection was handed in */
+	NOTE_LOGIN,        /* relay: registered (HSK-020). key, a = presence flags (PGR-019), b = connections of its key; text: over what */
 	NOTE_LOGIN_FAILED, /* relay: ended before registration. text = why */
 	NOTE_READY,        /* relay: ServerInfo written */
 	NOTE_LEAVE,        /* relay: unregistered. key, a = connections of this key left; text = why */

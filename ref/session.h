@@ -118,9 +118,22 @@ static inline struct session *session_at(const struct relay *r, uint32_t slot) {
 static inline bool relay_is_derper(const struct relay *r) { return r->config.profile == 1; }
 static inline const struct outbox_limits *session_limits(const struct relay *r, const struct session *s) { return &r->limits[s->mesh_peer]; }
 
+uint8_t *session_websocket_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out);
 /* Everything that leaves for a connection goes through here: head_n bytes of DERP that the caller writes at the returned place before the
  * next action, and behind them a span, or NULL. An owner's count is added, not taken over. */
-static inline uint8_t *session_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out);
+static inline uint8_t *session_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out)
+{
+	uint8_t *head;
+
+	if (s->messages) return session_websocket_send(s, head_n, span, out);
+	head = actions_send(out, s->token, head_n);
+	if (span != NULL && span->owner != NULL)
+		actions_span_packet(out, packet_hold(span->owner), span->p, span->n);
+	else if (span != NULL && span->n != 0)
+		actions_span(out, span->p, span->n);
+	outbox_sent(&s->out, head_n + (span != NULL ? span->n : 0));
+	return head;
+}
 
 /* session.c */
 struct session *session_find(const struct relay *r, uint64_t token); /* NULL: not or no longer here */
@@ -145,7 +158,6 @@ uint64_t session_memory(const struct session *s);
 /* relay_websocket.c */
 void session_websocket_enter(struct relay *r, struct session *s, uint64_t now, const struct http_request *request, struct actions *out);
 void session_websocket_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out);
-uint8_t *session_websocket_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out);
 void session_websocket_pong(struct relay *r, struct session *s, struct actions *out); /* if one is due and the transport takes it */
 /* Sends our close message. True: the stream stays open for the peer's (HTTP-030); false: there is nothing to wait for. */
 bool session_websocket_goodbye(struct session *s, uint16_t status, struct actions *out);
@@ -181,20 +193,6 @@ uint64_t links_deadline(const struct relay *r);
 void links_forward(struct relay *r, uint64_t now, uint32_t peer, const uint8_t *src, const uint8_t *p, uint32_t n, struct packet *owner,
                    struct actions *out);
 void links_leave(struct relay *r, uint64_t now, struct actions *out);
-
-static inline uint8_t *session_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out)
-{
-	uint8_t *head;
-
-	if (s->messages) return session_websocket_send(s, head_n, span, out);
-	head = actions_send(out, s->token, head_n);
-	if (span != NULL && span->owner != NULL)
-		actions_span_packet(out, packet_hold(span->owner), span->p, span->n);
-	else if (span != NULL && span->n != 0)
-		actions_span(out, span->p, span->n);
-	outbox_sent(&s->out, head_n + (span != NULL ? span->n : 0));
-	return head;
-}
 
 /* relay.c */
 void relay_note(const struct relay *r, const struct note *note);
