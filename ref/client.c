@@ -23,6 +23,7 @@ static const struct config_key config_table[] = {
 	{ "proxy", CONFIG_TEXT, FIELD(proxy), 0, 0, NULL },
 	{ "raw", CONFIG_BOOL, FIELD(raw), 0, 0, NULL },
 	{ "plain", CONFIG_BOOL, FIELD(plain), 0, 0, NULL },
+	{ "websocket", CONFIG_BOOL, FIELD(websocket), 0, 0, NULL },
 	{ "connect", CONFIG_BOOL, FIELD(connect), 0, 0, NULL },
 	{ "home", CONFIG_BOOL, FIELD(home), 0, 0, NULL },
 	{ "watch", CONFIG_BOOL, FIELD(watch), 0, 0, NULL },
@@ -71,6 +72,9 @@ static struct client_region *config_read(const char *text, size_t n, struct clie
 	if (!config_parse(text, n, config_table, config, error)) return NULL;
 	if (key_is_zero(config->key.b) && !complain(error, "key= is missing: a client needs a private key")) return NULL;
 	if (config->fast == FAST_ALWAYS && key_is_zero(config->server_key.b) && !complain(error, "fast-start=always needs server-key= (HTTP-010)"))
+		return NULL;
+	if (config->websocket && (config->raw || config->watch || config->fast == FAST_ALWAYS) &&
+	    !complain(error, "websocket=on goes with none of raw=on, watch=on, fast-start=always (HTTP-034)"))
 		return NULL;
 	if (config->app_name.n > 63 && !complain(error, "app-name= of at most 63 bytes")) return NULL;
 	if (config->proxy.n != 0 && !client_proxy_parse(config->proxy, &proxy, error)) return NULL;
@@ -235,6 +239,7 @@ void client_stream_forget(struct client *c, uint64_t now)
 	if (c->http != NULL) http_reader_free(c->http);
 	free(c->http);
 	c->http = NULL;
+	client_websocket_drop(c);
 	free(c->bucket);
 	c->bucket = NULL;
 	c->skipping = false;
@@ -264,7 +269,8 @@ void client_end(struct client *c, uint64_t now, enum client_end why, bool stream
 	struct action *x;
 
 	client_dials_cancel(c);
-	if (token != TOKEN_NONE && !stream_gone) actions_close(c->out_now, token, why != CLIENT_END_LEFT || c->at_once);
+	if (token != TOKEN_NONE && !stream_gone && !(why == CLIENT_END_LEFT && !c->at_once && client_websocket_goodbye(c, now, WEBSOCKET_NORMAL)))
+		actions_close(c->out_now, token, why != CLIENT_END_LEFT || c->at_once);
 	if (why != CLIENT_END_LEFT || c->at_once) tell_lost(c);
 	client_pings_fail(c, now);
 	closing_failed(c);
@@ -283,28 +289,32 @@ void client_end(struct client *c, uint64_t now, enum client_end why, bool stream
 
 /* ---- sending ---- */
 
-void client_send_bytes(struct client *c, const void *p, uint32_t n)
+void client_send(struct client *c, const void *head, uint32_t head_n, const struct span *span)
 {
-	memcpy(actions_send(c->out_now, c->conn, n), p, n);
-	outbox_sent(&c->out, n);
+	if (c->ws != NULL && c->ws->open) {
+		client_websocket_send(c, head, head_n, span);
+		return;
+	}
+	memcpy(actions_send(c->out_now, c->conn, head_n), head, head_n);
+	if (span != NULL && span->owner != NULL)
+		actions_span_packet(c->out_now, packet_hold(span->owner), span->p, span->n);
+	else if (span != NULL && span->n != 0)
+		actions_span(c->out_now, span->p, span->n);
+	outbox_sent(&c->out, head_n + (span != NULL ? span->n : 0));
 }
 
 static bool can_send(const struct client *c) { return c->state == CLIENT_SENT || c->state == CLIENT_READY; }
 
-/* The head of a packet's frame; forwards are told by their source. CLI-002: it and the packet are one action; FRM-021: which leaves
- * with this turn. */
-static void write_head(struct client *c, const uint8_t *src, const uint8_t *dst, uint32_t n)
+/* A packet's frame; forwards are told by their source. CLI-002: head and packet are one action, or lie in messages that follow each
+ * other; FRM-021: they leave with this turn. */
+static void write_packet(struct client *c, const uint8_t *src, const uint8_t *dst, const struct span *span)
 {
-	uint32_t head_n = FRAME_HEADER + FRAME_KEY + (src != NULL ? FRAME_KEY : 0);
-	uint8_t *head = actions_send(c->out_now, c->conn, head_n);
+	uint8_t head[FRAME_HEADER + 2 * FRAME_KEY];
+	uint32_t head_n = src != NULL ? frame_forward_head(head, src, dst, span->n) : frame_send_head(head, dst, span->n);
 
-	if (src != NULL)
-		frame_forward_head(head, src, dst, n);
-	else
-		frame_send_head(head, dst, n);
-	outbox_sent(&c->out, head_n + n);
+	client_send(c, head, head_n, span);
 	c->out_now->work[WORK_FRAMES_OUT]++;
-	c->out_now->work[WORK_BYTES_OUT] += n;
+	c->out_now->work[WORK_BYTES_OUT] += span->n;
 }
 
 /* CLI-004, CLI-005, TRP-035: false means that the packet must not go. */
@@ -358,24 +368,21 @@ static void send_packet(struct client *c, uint64_t now, const struct event_comma
 		give_up(c, m, DROP_QUEUE_TAIL);
 		return;
 	}
-	write_head(c, forward ? m->src : NULL, m->dst, m->n);
-	if (m->owner != NULL)
-		actions_span_packet(c->out_now, packet_hold(m->owner), m->p, m->n);
-	else if (m->n != 0)
-		actions_span(c->out_now, m->p, m->n);
+	write_packet(c, forward ? m->src : NULL, m->dst, &(struct span){ .owner = m->owner, .p = m->p, .n = m->n });
 }
 
 static void send_close_peer(struct client *c, const uint8_t *key)
 {
 	uint8_t frame[FRAME_HEADER + FRAME_KEY];
 
-	client_send_bytes(c, frame, frame_close_peer(frame, key));
+	client_send(c, frame, frame_close_peer(frame, key), NULL);
 }
 
 void client_pump(struct client *c, uint64_t now)
 {
 	struct outbox_entry e;
 
+	client_websocket_pong(c);
 	if (c->closing != NULL && can_send(c)) {
 		for (uint32_t i = 0; i < c->closing->n; i++) send_close_peer(c, c->closing->key[i]);
 		free(c->closing);
@@ -387,8 +394,8 @@ void client_pump(struct client *c, uint64_t now)
 			c->up_now->v[c->up_now->n - 1].deliver.key = NULL;
 			continue;
 		}
-		write_head(c, key_is_zero(e.src) ? NULL : e.src, e.dst, e.n);
-		actions_span_packet(c->out_now, e.packet, e.p, e.n);
+		write_packet(c, key_is_zero(e.src) ? NULL : e.src, e.dst, &(struct span){ .owner = e.packet, .p = e.p, .n = e.n });
+		packet_drop(e.packet);
 	}
 }
 
@@ -435,7 +442,7 @@ static void ping(struct client *c, uint64_t now, const struct event_command *m)
 	if (m->p == NULL)
 		client_ping(c, now, m->patience_ns);
 	else if (can_send(c))
-		client_send_bytes(c, frame, frame_ping(frame, m->p));
+		client_send(c, frame, frame_ping(frame, m->p), NULL);
 }
 
 static void set_home(struct client *c, bool home)
@@ -459,8 +466,8 @@ static void command(struct client *c, const struct event *e)
 	case COMMAND_PING: ping(c, e->now, m); break;
 	case COMMAND_HOME: set_home(c, m->flag); break;
 	case COMMAND_WATCH:
-		c->watch = true;
-		if (can_send(c)) client_watch_conns(c);
+		c->watch = !c->websocket; /* HTTP-034 */
+		if (c->watch && can_send(c)) client_watch_conns(c);
 		break;
 	case COMMAND_CLOSE_PEER: close_peer(c, e->now, m); break;
 	case COMMAND_PREFER_V6: c->prefer_v6 = m->flag; break;
@@ -496,6 +503,7 @@ static void start(struct client *c, const struct event *e)
 	c->key = config.key;
 	key_cache_public(c->env.keys, &c->key, &c->public_key);
 	c->fast = (uint8_t)config.fast, c->retry = (uint8_t)config.retry, c->raw = config.raw, c->connect = config.connect;
+	c->websocket = config.websocket;
 	c->home = config.home, c->watch = config.watch, c->prober = config.prober, c->can_ack_pings = config.can_ack_pings;
 	c->derper = config.profile == 1;
 	c->prefer_v6 = config.prefer_v6, c->insecure = config.insecure, c->plain = config.plain;
@@ -530,6 +538,7 @@ static void closed(struct client *c, const struct event *e)
 	};
 
 	token_over(c, e->token);
+	if (client_websocket_over(c, e->token)) return;
 	if (e->token == c->conn && c->state == CLIENT_PROXY)
 		client_proxy_closed(c, e->now);
 	else if (e->token == c->conn)
@@ -541,6 +550,7 @@ static void closed(struct client *c, const struct event *e)
 static void timer(struct client *c, uint64_t now)
 {
 	c->out_now->work[WORK_TIMERS]++;
+	client_websocket_timer(c, now);
 	if (now >= c->retry_at)
 		client_attempt(c, now);
 	else if (now >= c->attempt_deadline)
@@ -593,6 +603,7 @@ static uint64_t deadline(const struct machine *m)
 	const struct client *c = (const struct client *)m;
 	uint64_t at = sooner(sooner(c->retry_at, c->attempt_deadline), sooner(sooner(c->node_deadline, c->v4_at), c->return_at));
 
+	if (c->ws_closing != NULL) at = sooner(at, c->ws_closing->deadline);
 	if (!can_send(c)) return at;
 	at = sooner(at, client_pings_deadline(c));
 	at = sooner(at, outbox_deadline(&c->out, &c->limits));
@@ -607,6 +618,7 @@ static void release(struct machine *m)
 	frame_reader_free(&c->reader);
 	if (c->http != NULL) http_reader_free(c->http);
 	free(c->http);
+	client_websocket_release(c);
 	free(c->bucket);
 	free(c->proxy);
 	free(c->pings);
@@ -656,5 +668,5 @@ uint64_t client_memory(const struct client *c)
 	return sizeof *c + sizeof *c->region + c->region->nodes * sizeof *c->region->node + c->region->texts_n + outbox_memory(&c->out) +
 	       frame_reader_memory(&c->reader) + (c->extra ? sizeof *c->extra : 0) + (c->bucket ? sizeof *c->bucket : 0) +
 	       (c->http ? sizeof *c->http + c->http->held_cap : 0) + (c->proxy ? sizeof *c->proxy : 0) + (c->pings ? sizeof *c->pings : 0) +
-	       (c->closing ? sizeof *c->closing : 0);
+	       (c->closing ? sizeof *c->closing : 0) + client_websocket_memory(c);
 }

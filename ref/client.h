@@ -10,6 +10,7 @@
  *   url=URL                   http://HOST:PORT/derp or https://...; HOST an IP literal, [IPv6] or a name (asked by ASK_NAME4/6)
  *   dial-host=HOST            URL mode: dial or ask this address or name; request and certificate keep those of the URL (MSH-002)
  *   raw=off                   on: no HTTP, no TLS: DERP from byte 0
+ *   websocket=off             on: DERP in WebSocket messages, always to the first node, without failover, fast start, watch (HTTP-034)
  *   plain=off                 on: region mode over http instead of https
  *   connect=on                on: connect at START and keep connected; off: wait for COMMAND_CONNECT or for something to send
  *   home=off watch=off prober=off can-ack-pings=on app-name=TEXT

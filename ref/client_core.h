@@ -5,7 +5,8 @@
  * client_proxy.c  a CONNECT proxy in between (CLI-022)
  * client_certificate.c  what the relay's certificates are good for (MAP-008, MAP-009, HTTP-013)
  * client_login.c  TLS result, HTTP, login, frames from the relay (HSK, HTTP, CLI-006..CLI-012)
- * client_ping.c   Pings of our own (CLI-011) */
+ * client_ping.c   Pings of our own (CLI-011)
+ * client_websocket.c  the same stream in WebSocket messages (HTTP-028..HTTP-031, HTTP-034) */
 #ifndef REF_CLIENT_CORE_H
 #define REF_CLIENT_CORE_H
 
@@ -17,6 +18,7 @@
 #include "login.h"
 #include "outbox.h"
 #include "rng.h"
+#include "websocket.h"
 
 enum client_retry { RETRY_ORIGINAL, RETRY_FULL_JITTER, RETRY_NONE, RETRY_FIXED, RETRY_MANUAL };
 enum client_fast { FAST_AUTO, FAST_ALWAYS, FAST_NEVER };
@@ -58,7 +60,7 @@ struct client_region {
 struct client_config {
 	struct key key, mesh_key, server_key;
 	struct config_text region, url, dial_host, app_name, proxy;
-	bool raw, plain, connect, home, watch, prober, can_ack_pings, prefer_v6, insecure;
+	bool raw, plain, websocket, connect, home, watch, prober, can_ack_pings, prefer_v6, insecure;
 	uint32_t fast, retry, queue_depth, high_water, profile;
 	uint64_t dial_timeout, connect_timeout, receive_timeout, retry_after, retry_max, return_after, forward_timeout;
 };
@@ -81,6 +83,14 @@ struct client_dial {
 /* Tokens, and the part of the next one in 1/10^9, as they were at `at`. */
 struct client_bucket {
 	uint64_t rate, burst, tokens, part, at;
+};
+
+struct client_websocket {
+	struct websocket w;
+	uint8_t nonce[HTTP_WEBSOCKET_NONCE]; /* of the request */
+	bool open;                           /* the relay has consented: everything is in messages */
+	bool busy, dead;                     /* it is being read; it is of no use any more and freed behind that */
+	uint64_t token, deadline;            /* while it closes: its stream, and when that is aborted */
 };
 
 struct client_ping {
@@ -107,7 +117,7 @@ struct client {
 	uint64_t heard; /* when the last complete frame came: CLI-008 */
 	uint8_t state;  /* enum client_state */
 	uint8_t fast, retry;
-	bool raw : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
+	bool raw : 1, websocket : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
 	bool prefer_v6 : 1, insecure : 1, plain : 1, at_once : 1;
 	bool skipping : 1;            /* the frame under way is read and thrown away */
 	uint32_t failures;            /* CLI-032 */
@@ -131,6 +141,7 @@ struct client {
 	struct client_closing *closing;
 	uint64_t wall_ns;
 	struct http_reader *http;
+	struct client_websocket *ws, *ws_closing; /* of the connection in use; of the last one, while it closes (HTTP-030) */
 };
 
 static inline const char *region_text(const struct client_region *r, uint16_t at) { return (const char *)&r->node[r->nodes] + at; }
@@ -140,7 +151,8 @@ void client_move(struct client *c, uint64_t now, enum client_state to);
 /* The connection or attempt is over: closes what is open, plans the next attempt by the retry policy, tells the owner. */
 void client_end(struct client *c, uint64_t now, enum client_end why, bool stream_gone);
 void client_stream_forget(struct client *c, uint64_t now); /* everything that belongs to the connection in use */
-void client_send_bytes(struct client *c, const void *p, uint32_t n);
+/* DERP bytes for the relay: head and, behind it, a span, or NULL. An owner's count is added, not taken over. */
+void client_send(struct client *c, const void *head, uint32_t head_n, const struct span *span);
 void client_cut(const struct client *c, uint64_t now, uint64_t token, const uint8_t *p, size_t n); /* notes bytes that are of no use */
 void client_pump(struct client *c, uint64_t now); /* queued packets go out while the transport takes them */
 uint64_t client_token_new(struct client *c);      /* TOKEN_NONE: all slots are busy */
@@ -177,11 +189,27 @@ uint64_t client_pings_deadline(const struct client *c);
 
 /* client_login.c */
 void client_connected(struct client *c, uint64_t now); /* TCP is up, through the proxy if there is one */
-/* Reads on in the head of a response; *status is set on HTTP_READY. */
+/* Reads on in the head of a response; *status is set on HTTP_READY, to 0 if it is no consent to our WebSocket (HTTP-028). */
 enum http_result client_read_head(struct client *c, const uint8_t **p, size_t *n, uint32_t *status);
 void client_secured(struct client *c, const struct event *e);
 void client_bytes(struct client *c, const struct event *e);
+void client_stream(struct client *c, uint64_t now, const uint8_t *p, size_t n); /* bytes of DERP */
 void client_note_preferred(struct client *c);
 void client_watch_conns(struct client *c);
+
+/* client_websocket.c */
+uint32_t client_websocket_request(struct client *c, char out[HTTP_OUT_MAX]);
+bool client_websocket_accepted(struct client *c, const struct http_head *head);
+void client_websocket_send(struct client *c, const uint8_t *head, uint32_t head_n, const struct span *span);
+void client_websocket_pong(struct client *c); /* if one is due and the transport takes it */
+/* Reads for ws, which is c->ws or c->ws_closing. */
+void client_websocket_bytes(struct client *c, uint64_t now, struct client_websocket *ws, uint64_t token, const uint8_t *p, size_t n);
+/* Sends our close message and keeps the stream for the relay's, apart from what the client does next. False: there is no WebSocket. */
+bool client_websocket_goodbye(struct client *c, uint64_t now, uint16_t status);
+bool client_websocket_over(struct client *c, uint64_t token); /* CLOSED: was it the closing one? */
+void client_websocket_timer(struct client *c, uint64_t now);
+void client_websocket_drop(struct client *c); /* the stream of c->ws is no more */
+void client_websocket_release(struct client *c);
+uint64_t client_websocket_memory(const struct client *c);
 
 #endif

@@ -242,7 +242,7 @@ uint32_t client_first_usable(const struct client *c)
 {
 	uint32_t i = 0;
 
-	while (i < c->region->nodes && c->region->node[i].stun_only) i++;
+	while (!c->websocket && i < c->region->nodes && c->region->node[i].stun_only) i++;
 	return i;
 }
 
@@ -292,21 +292,24 @@ static bool start_node(struct client *c, uint64_t now)
 	const struct client_node *node = &c->region->node[c->node];
 	const char *host = region_text(c->region, node->ask_at);
 
-	if (node->stun_only) return false; /* MAP-005 */
+	if (node->stun_only && !c->websocket) return false; /* MAP-005 */
 	if (c->proxy != NULL) return start_proxy(c);
 	if (c->prefer_v6 && (node->has_v4 || node->ask_v4))
 		c->v4_at = now + head_start_ns;
 	else
 		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false, host);
 	start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true, host);
-	c->node_deadline = now + c->times.dial;
+	c->node_deadline = c->websocket ? TIME_NEVER : now + c->times.dial;
 	return dialing(c);
 }
 
-/* The next usable node from `from` on; none left is the end of the attempt (CLI-015). */
+/* The next usable node from `from` on; none left is the end of the attempt (CLI-015). Over WebSocket there is only the first, whatever
+ * the map says of it, and its dial may take as long as the attempt (HTTP-034). */
 static void try_from(struct client *c, uint64_t now, uint32_t from)
 {
-	for (c->node = from; c->node < c->region->nodes; c->node++)
+	uint32_t nodes = c->websocket && c->region->nodes > 1 ? 1 : c->region->nodes;
+
+	for (c->node = from; c->node < nodes; c->node++)
 		if (start_node(c, now)) return;
 	c->node = client_first_usable(c);
 	client_end(c, now, CLIENT_END_REFUSED, true);

@@ -14,11 +14,12 @@ static void send_request(struct client *c, bool fast)
 {
 	const struct client_node *node = &c->region->node[c->node];
 	const char *ideal = c->node != 0 ? region_text(c->region, c->region->node[0].name_at) : NULL; /* HTTP-017, TRP-028 */
+	const char *host = region_text(c->region, node->http_host_at), *path = region_text(c->region, c->region->path_at);
 	char text[HTTP_OUT_MAX];
-	uint32_t n = http_upgrade_request(text, region_text(c->region, node->http_host_at), region_text(c->region, c->region->path_at), fast, ideal);
+	uint32_t n = c->websocket ? client_websocket_request(c, text) : http_upgrade_request(text, host, path, fast, ideal);
 
 	assert(n != 0);
-	client_send_bytes(c, text, n);
+	client_send(c, text, n, NULL);
 }
 
 static void send_client_info(struct client *c)
@@ -31,7 +32,7 @@ static void send_client_info(struct client *c)
 		memcpy(info.app_name, c->extra->app_name, sizeof info.app_name);
 	}
 	rng_bytes(&c->rng, RNG_NONCE, nonce, sizeof nonce); /* KEY-005 */
-	client_send_bytes(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info));
+	client_send(c, frame, login_client_info_frame(frame, &c->public_key, &c->shared, nonce, &info), NULL);
 	c->out_now->work[WORK_BOXES]++;
 	c->out_now->work[WORK_FRAMES_OUT]++;
 	key_wipe(&info, sizeof info);
@@ -41,14 +42,14 @@ void client_note_preferred(struct client *c)
 {
 	uint8_t frame[FRAME_HEADER + 1];
 
-	client_send_bytes(c, frame, frame_note_preferred(frame, c->home));
+	client_send(c, frame, frame_note_preferred(frame, c->home), NULL);
 }
 
 void client_watch_conns(struct client *c)
 {
 	uint8_t frame[FRAME_HEADER];
 
-	client_send_bytes(c, frame, frame_watch_conns(frame));
+	client_send(c, frame, frame_watch_conns(frame), NULL);
 }
 
 /* HSK-005, HSK-024: ClientInfo, then home, then watch; sends are allowed from now on (HSK-023). */
@@ -73,7 +74,8 @@ static void login(struct client *c, uint64_t now)
 /* The stream is ready for the request, or for DERP itself. */
 static void begin(struct client *c, uint64_t now)
 {
-	bool fast = c->server_known && c->fast != FAST_NEVER; /* HTTP-009, HTTP-010; HTTP-015: without the key by slow start */
+	/* HTTP-009, HTTP-010; HTTP-015: without the key by slow start, and so over WebSocket (HTTP-034) */
+	bool fast = c->server_known && c->fast != FAST_NEVER && !c->websocket;
 
 	if (c->raw) {
 		frame_reader_init(&c->reader, FRAME_ROLE_CLIENT_LOGIN);
@@ -130,7 +132,7 @@ enum http_result client_read_head(struct client *c, const uint8_t **p, size_t *n
 		*c->http = reader;
 		return result;
 	}
-	if (result == HTTP_READY) *status = head.status;
+	if (result == HTTP_READY) *status = c->ws != NULL && !client_websocket_accepted(c, &head) ? 0 : head.status;
 	http_reader_free(&reader);
 	free(c->http);
 	c->http = NULL;
@@ -229,7 +231,7 @@ static void on_ping(struct client *c, const struct frame *f)
 	uint8_t pong[FRAME_HEADER + FRAME_PING_SIZE];
 
 	if (c->can_ack_pings) { /* CLI-010 */
-		client_send_bytes(c, pong, frame_pong(pong, f->payload));
+		client_send(c, pong, frame_pong(pong, f->payload), NULL);
 		c->out_now->work[WORK_FRAMES_OUT]++;
 	}
 	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = span_of(f, 0, FRAME_PING_SIZE);
@@ -319,11 +321,24 @@ static void steady_bytes(struct client *c, uint64_t now, const uint8_t **p, size
 	}
 }
 
+void client_stream(struct client *c, uint64_t now, const uint8_t *p, size_t n)
+{
+	uint64_t token = c->conn;
+
+	if (c->state == CLIENT_LOGIN && !server_key_bytes(c, now, &p, &n)) return;
+	if (c->state == CLIENT_SENT || c->state == CLIENT_READY) steady_bytes(c, now, &p, &n);
+	if (token != c->conn) client_cut(c, now, token, p, n);
+}
+
 void client_bytes(struct client *c, const struct event *e)
 {
 	const uint8_t *p = e->bytes.p;
 	size_t n = e->bytes.n;
 
+	if (c->ws_closing != NULL && e->token == c->ws_closing->token) {
+		client_websocket_bytes(c, e->now, c->ws_closing, e->token, p, n);
+		return;
+	}
 	if (e->token != c->conn) { /* CLI-009: dead for good */
 		client_cut(c, e->now, e->token, p, n);
 		return;
@@ -335,7 +350,8 @@ void client_bytes(struct client *c, const struct event *e)
 		return;
 	}
 	if (c->state == CLIENT_HTTP && !http_bytes(c, e->now, &p, &n)) return;
-	if (c->state == CLIENT_LOGIN && !server_key_bytes(c, e->now, &p, &n)) return;
-	if (c->state == CLIENT_SENT || c->state == CLIENT_READY) steady_bytes(c, e->now, &p, &n);
-	if (e->token != c->conn) client_cut(c, e->now, e->token, p, n);
+	if (c->ws != NULL)
+		client_websocket_bytes(c, e->now, c->ws, e->token, p, n);
+	else
+		client_stream(c, e->now, p, n);
 }

@@ -41,7 +41,7 @@ void client_ping(struct client *c, uint64_t now, uint64_t patience_ns)
 	rng_bytes(&c->rng, RNG_PING, ping->data, sizeof ping->data);
 	ping->sent_at = now;
 	ping->until = now + (patience_ns == 0 || patience_ns > patience_max_ns ? patience_max_ns : patience_ns);
-	client_send_bytes(c, frame, frame_ping(frame, ping->data));
+	client_send(c, frame, frame_ping(frame, ping->data), NULL);
 	c->out_now->work[WORK_FRAMES_OUT]++;
 }
 

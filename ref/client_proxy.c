@@ -50,7 +50,7 @@ void client_proxy_dialed(struct client *c, uint64_t now)
 {
 	char text[HTTP_OUT_MAX];
 
-	client_send_bytes(c, text, connect_request(c, text));
+	client_send(c, text, connect_request(c, text), NULL);
 	client_move(c, now, CLIENT_PROXY);
 }
 

@@ -2,6 +2,7 @@
 #include "http.h"
 
 #include "buf.h"
+#include "digest.h"
 #include "key.h"
 
 #include <assert.h>
@@ -170,26 +171,29 @@ const struct http_text *http_field(const struct http_head *head, const char *nam
 	return NULL;
 }
 
-bool http_has_token(const struct http_head *head, const char *name, const char *token)
-{
-	for (uint32_t i = 0; i < head->fields; i++) {
-		const char *p = head->field[i].value.p, *end = p + head->field[i].value.n;
-		if (!http_text_is_nocase(head->field[i].name, name)) continue;
-		while (p < end) {
-			const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma == NULL ? end : comma;
-			if (http_text_is_nocase(trim(p, stop), token)) return true;
-			p = comma == NULL ? end : comma + 1;
-		}
-	}
-	return false;
-}
-
 static bool field_is(const struct http_head *head, const char *name, const char *value)
 {
 	const struct http_text *t = http_field(head, name);
 
 	return t != NULL && http_text_is(*t, value);
 }
+
+/* One of the elements of a list, in all fields of that name: RFC 9110, 5.6.1. */
+static bool lists(const struct http_head *head, const char *name, const char *element, bool (*is)(struct http_text t, const char *s))
+{
+	for (uint32_t i = 0; i < head->fields; i++) {
+		const char *p = head->field[i].value.p, *end = p + head->field[i].value.n, *comma;
+		if (!http_text_is_nocase(head->field[i].name, name)) continue;
+		for (; p <= end; p = comma + 1) {
+			comma = memchr(p, ',', (size_t)(end - p));
+			if (comma == NULL) comma = end;
+			if (is(trim(p, comma), element)) return true;
+		}
+	}
+	return false;
+}
+
+bool http_has_token(const struct http_head *head, const char *name, const char *token) { return lists(head, name, token, http_text_is_nocase); }
 
 static bool contains(struct http_text t, const char *s)
 {
@@ -210,13 +214,49 @@ static enum http_upgrade upgrade_of(const struct http_head *head)
 	return field_is(head, "Derp-Fast-Start", "1") ? HTTP_UPGRADE_DERP_FAST : HTTP_UPGRADE_DERP;              /* HTTP-008 */
 }
 
+/* 16 bytes in base64, as lenient with the last bits as the original. */
+static bool is_accept_key(struct http_text t)
+{
+	if (t.n != HTTP_WEBSOCKET_KEY || t.p[22] != '=' || t.p[23] != '=') return false;
+	for (uint32_t i = 0; i < 22; i++)
+		if (!((t.p[i] >= 'a' && t.p[i] <= 'z') || (t.p[i] >= 'A' && t.p[i] <= 'Z') || (t.p[i] >= '0' && t.p[i] <= '9') || t.p[i] == '+' ||
+		      t.p[i] == '/'))
+			return false;
+	return true;
+}
+
+/* HTTP-028, in its order; Origin and extensions are not looked at. */
+static uint32_t judge_websocket(const struct http_head *head, struct http_request *out)
+{
+	const struct http_text *version = http_field(head, "Sec-WebSocket-Version"), *key = http_field(head, "Sec-WebSocket-Key");
+	uint32_t keys = 0;
+
+	for (uint32_t i = 0; i < head->fields; i++) keys += http_text_is_nocase(head->field[i].name, "Sec-WebSocket-Key");
+	if (head->minor < 1 || !http_has_token(head, "Connection", "upgrade")) {
+		out->extra = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+		return 426;
+	}
+	if (!http_text_is(head->method, "GET")) {
+		out->extra = "Allow: GET\r\n";
+		return 405;
+	}
+	if (version == NULL || !http_text_is(*version, "13")) {
+		out->extra = "Sec-WebSocket-Version: 13\r\n";
+		return 400;
+	}
+	if (keys != 1 || !is_accept_key(*key)) return 400;
+	out->accept_key = *key;
+	out->subprotocol = lists(head, "Sec-WebSocket-Protocol", "derp", http_text_is);
+	return 0;
+}
+
 uint32_t http_request_judge(const struct http_head *head, struct http_request *out)
 {
 	const struct http_text *ideal = http_field(head, "Ideal-Node");
 
-	out->upgrade = upgrade_of(head);
-	out->ideal_node = ideal != NULL && ideal->n > 0; /* HTTP-018 */
-	if (out->upgrade == HTTP_UPGRADE_WEBSOCKET) return 501;
+	*out = (struct http_request){ .upgrade = upgrade_of(head) };
+	if (out->upgrade == HTTP_UPGRADE_WEBSOCKET) return judge_websocket(head, out);
+	out->ideal_node = ideal != NULL && ideal->n > 0;    /* HTTP-018 */
 	return out->upgrade == HTTP_UPGRADE_NONE ? 426 : 0; /* HTTP-002 */
 }
 
@@ -275,4 +315,66 @@ uint32_t http_upgrade_request(char out[HTTP_OUT_MAX], const char *host, const ch
 	                 path, host, fast ? "Derp-Fast-Start: 1\r\n" : "", ideal ? "Ideal-Node: " : "", ideal ? ideal : "", ideal ? "\r\n" : "");
 
 	return n > 0 && n < HTTP_OUT_MAX ? (uint32_t)n : 0;
+}
+
+/* ---- WebSocket ---- */
+
+/* RFC 6455, 4.2.2: what proves that the key has been read. */
+enum { ACCEPT_N = 28 };
+static void accept_value(const char *key, char out[ACCEPT_N + 1])
+{
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	char joined[HTTP_WEBSOCKET_KEY + sizeof guid];
+	uint8_t digest[DIGEST_SHA1];
+
+	assert(digest_base64_n(sizeof digest) == ACCEPT_N);
+	memcpy(joined, key, HTTP_WEBSOCKET_KEY);
+	memcpy(joined + HTTP_WEBSOCKET_KEY, guid, sizeof guid);
+	digest_sha1(joined, sizeof joined - 1, digest);
+	digest_base64(digest, sizeof digest, out);
+	out[ACCEPT_N] = 0;
+}
+
+static void key_of(const uint8_t nonce[HTTP_WEBSOCKET_NONCE], char out[HTTP_WEBSOCKET_KEY + 1])
+{
+	assert(digest_base64_n(HTTP_WEBSOCKET_NONCE) == HTTP_WEBSOCKET_KEY);
+	digest_base64(nonce, HTTP_WEBSOCKET_NONCE, out);
+	out[HTTP_WEBSOCKET_KEY] = 0;
+}
+
+uint32_t http_websocket_response(char out[HTTP_OUT_MAX], const struct http_request *request)
+{
+	char accept[ACCEPT_N + 1];
+
+	assert(request->accept_key.n == HTTP_WEBSOCKET_KEY);
+	accept_value(request->accept_key.p, accept);
+	return (uint32_t)snprintf(
+		out, HTTP_OUT_MAX,
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: %s\r\n%sUpgrade: websocket\r\n\r\n", accept,
+		request->subprotocol ? "Sec-Websocket-Protocol: derp\r\n" : "");
+}
+
+uint32_t http_websocket_request(char out[HTTP_OUT_MAX], const char *host, const char *path, const uint8_t nonce[HTTP_WEBSOCKET_NONCE])
+{
+	char key[HTTP_WEBSOCKET_KEY + 1];
+	int n;
+
+	key_of(nonce, key);
+	n = snprintf(out, HTTP_OUT_MAX,
+	             "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
+	             "Sec-WebSocket-Protocol: derp\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n",
+	             path, host, key);
+	return n > 0 && n < HTTP_OUT_MAX ? (uint32_t)n : 0;
+}
+
+bool http_websocket_accepted(const struct http_head *head, const uint8_t nonce[HTTP_WEBSOCKET_NONCE])
+{
+	const struct http_text *upgrade = http_field(head, "Upgrade");
+	char key[HTTP_WEBSOCKET_KEY + 1], accept[ACCEPT_N + 1];
+
+	key_of(nonce, key);
+	accept_value(key, accept);
+	if (head->status != 101 || upgrade == NULL || !http_text_is_nocase(*upgrade, "websocket")) return false;
+	if (!http_has_token(head, "Connection", "upgrade") || !field_is(head, "Sec-WebSocket-Accept", accept)) return false;
+	return field_is(head, "Sec-WebSocket-Protocol", "derp") && http_field(head, "Sec-WebSocket-Extensions") == NULL; /* we offer none */
 }

@@ -1,6 +1,6 @@
 /* HTTP/1.1 as far as DERP needs it: heads of requests and responses, both sides.
  *
- * HTTP-001..HTTP-010, HTTP-016..HTTP-018. Incremental parsers over spans; a head is gathered only while it is incomplete. Limits:
+ * HTTP-001..HTTP-010, HTTP-016..HTTP-018, HTTP-026..HTTP-029, HTTP-032. Incremental parsers over spans; a head is gathered only while it is incomplete. Limits:
  * HTTP_HEAD_MAX bytes a head, HTTP_FIELDS_MAX header fields. Bodies are the caller's. */
 #ifndef REF_HTTP_H
 #define REF_HTTP_H
@@ -50,7 +50,10 @@ bool http_text_is_nocase(struct http_text t, const char *s);
 enum http_upgrade { HTTP_UPGRADE_NONE, HTTP_UPGRADE_DERP, HTTP_UPGRADE_DERP_FAST /* HTTP-008 */, HTTP_UPGRADE_WEBSOCKET };
 struct http_request {
 	enum http_upgrade upgrade;
-	bool ideal_node; /* HTTP-018: a non-empty Ideal-Node */
+	bool ideal_node;             /* HTTP-018: a non-empty Ideal-Node; never over WebSocket (HTTP-032) */
+	bool subprotocol;            /* WebSocket: exactly `derp` is among those offered (HTTP-026, HTTP-029) */
+	struct http_text accept_key; /* WebSocket: Sec-WebSocket-Key, HTTP_WEBSOCKET_KEY characters, in the head */
+	const char *extra;           /* a refusal's header lines, or NULL: for http_answer */
 };
 /* Of a request to /derp. Status 0: serve the upgrade that out says; else answer with this status (426, ...). */
 uint32_t http_request_judge(const struct http_head *head, struct http_request *out);
@@ -63,6 +66,16 @@ uint32_t http_answer(char out[HTTP_OUT_MAX], uint32_t status, const char *extra,
 /* The client's request of HTTP-001, HTTP-008, HTTP-017, chapter 2.5. host: Host header as is (name or name:port). ideal: NULL or
  * the node's name. Returns 0 if it does not fit. */
 uint32_t http_upgrade_request(char out[HTTP_OUT_MAX], const char *host, const char *path, bool fast, const char *ideal);
+
+/* ---- the handshake of RFC 6455, chapter 4 ---- */
+
+enum { HTTP_WEBSOCKET_NONCE = 16, HTTP_WEBSOCKET_KEY = 24 };
+/* The relay's 101 response to a request that http_request_judge took for WebSocket. No Derp-* headers (HTTP-032), no extensions. */
+uint32_t http_websocket_response(char out[HTTP_OUT_MAX], const struct http_request *request);
+/* The client's request; nonce: drawn by the client, for this request only. Returns 0 if it does not fit. */
+uint32_t http_websocket_request(char out[HTTP_OUT_MAX], const char *host, const char *path, const uint8_t nonce[HTTP_WEBSOCKET_NONCE]);
+/* Is this the relay's consent to that request? */
+bool http_websocket_accepted(const struct http_head *head, const uint8_t nonce[HTTP_WEBSOCKET_NONCE]);
 const char *http_status_text(uint32_t status);
 
 #endif

@@ -141,7 +141,6 @@ static void judged(void **state)
 		{ "GET /derp HTTP/1.1\nHost:\nUpgrade: derp\n\n", 0, HTTP_UPGRADE_DERP, false },
 		{ "BREW /derp HTTP/1.0\nUpgrade: derp\n\n", 0, HTTP_UPGRADE_DERP, false },
 		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: websocket\n\n", 0, HTTP_UPGRADE_DERP, false },
-		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: websocket\nSec-WebSocket-Protocol: chat, derp\n\n", 501, HTTP_UPGRADE_WEBSOCKET, false },
 		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nDerp-Fast-Start: 1\n\n", 0, HTTP_UPGRADE_DERP_FAST, false },
 		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nDerp-Fast-Start: true\n\n", 0, HTTP_UPGRADE_DERP, false },
 		{ "GET /derp HTTP/1.1\nHost: x\nUpgrade: DERP\nDerp-Fast-Start: 11\n\n", 0, HTTP_UPGRADE_DERP, false },
@@ -191,6 +190,188 @@ static void tokens(void **state)
 	}
 }
 
+static uint32_t judge(struct http_reader *r, const char *text, struct http_head *head, struct http_request *request)
+{
+	size_t left;
+
+	http_reader_init(r, false);
+	assert_int_equal(read_cut(r, text, strlen(text), 1000, head, &left), HTTP_READY);
+	assert_int_equal(left, 0);
+	return http_request_judge(head, request);
+}
+
+/* A good request but for what is said: line by line, so that each can be left out. */
+#define LINE "GET /derp HTTP/1.1\nHost: x\n"
+#define UPGRADE "Upgrade: websocket\n"
+#define CONNECTION "Connection: Upgrade\n"
+#define VERSION "Sec-WebSocket-Version: 13\n"
+#define KEY "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\n"
+#define PROTOCOL "Sec-WebSocket-Protocol: derp\n"
+
+/* HTTP-026, HTTP-027, HTTP-029: which requests are WebSocket, which are a historic client's, and which subprotocol is selected. */
+static void websocket_recognised(void **state)
+{
+	static const struct {
+		const char *fields;
+		bool websocket, derp;
+	} cases[] = {
+		{ UPGRADE PROTOCOL, true, true },
+		{ "uPGRADE: WebSocket\n" PROTOCOL, true, true },
+		{ UPGRADE, false, false },
+		{ UPGRADE "Sec-WebSocket-Protocol: chat\n", false, false },
+		{ UPGRADE "Sec-WebSocket-Protocol: DERP\n", false, false }, /* the substring counts in its case */
+		{ UPGRADE "Sec-WebSocket-Protocol: derpx\n", true, false },
+		{ UPGRADE "Sec-WebSocket-Protocol: underp\n", true, false },
+		{ UPGRADE "Sec-WebSocket-Protocol: DERP, derpx\n", true, false },
+		{ UPGRADE "Sec-WebSocket-Protocol: foo, derp\n", true, true },
+		{ UPGRADE "Sec-WebSocket-Protocol: derp,foo\n", true, true },
+		{ UPGRADE "Sec-WebSocket-Protocol: derpx ,\tderp\n", true, true },
+		{ UPGRADE "Sec-WebSocket-Protocol: chat\n" PROTOCOL, false, false }, /* the first header decides */
+		{ UPGRADE "Sec-WebSocket-Protocol: derpx\n" PROTOCOL, true, true },
+		{ "Upgrade: DERP\n" PROTOCOL, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct http_request request;
+		struct http_reader r;
+		struct http_head head;
+		char text[1000];
+		snprintf(text, sizeof text, LINE CONNECTION VERSION KEY "%s\n", cases[i].fields);
+		assert_int_equal(judge(&r, text, &head, &request), 0);
+		if ((request.upgrade == HTTP_UPGRADE_WEBSOCKET) != cases[i].websocket || request.subprotocol != cases[i].derp)
+			fail_msg("%s", cases[i].fields);
+		if (!cases[i].websocket) assert_int_equal(request.upgrade, HTTP_UPGRADE_DERP);
+		http_reader_free(&r);
+	}
+}
+
+/* HTTP-028: 426, 405, 400 in this order, each with what the client needs to know; any Origin and any offered extension is fine. */
+static void websocket_judged(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t status;
+		const char *extra;
+	} cases[] = {
+		{ LINE UPGRADE CONNECTION VERSION KEY PROTOCOL, 0, NULL },
+		{ LINE UPGRADE "Connection: keep-alive, uPGRADE\n" VERSION KEY PROTOCOL, 0, NULL },
+		{ LINE UPGRADE "Connection: keep-alive\n" CONNECTION VERSION KEY PROTOCOL, 0, NULL },
+		{ LINE UPGRADE CONNECTION VERSION KEY PROTOCOL "Origin: https://other.example\nSec-WebSocket-Extensions: permessage-deflate\n", 0,
+		  NULL },
+		{ "GET /derp HTTP/1.0\n" UPGRADE CONNECTION VERSION KEY PROTOCOL, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n" },
+		{ LINE UPGRADE VERSION KEY PROTOCOL, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n" },
+		{ LINE UPGRADE "Connection: keep-alive\n" VERSION KEY PROTOCOL, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n" },
+		{ LINE UPGRADE "Connection: Upgraded\n" VERSION KEY PROTOCOL, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n" },
+		{ LINE UPGRADE "Connection: \n" VERSION KEY PROTOCOL, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n" },
+		{ "POST /derp HTTP/1.1\nHost: x\n" UPGRADE CONNECTION VERSION KEY PROTOCOL, 405, "Allow: GET\r\n" },
+		{ "get /derp HTTP/1.1\nHost: x\n" UPGRADE CONNECTION VERSION KEY PROTOCOL, 405, "Allow: GET\r\n" },
+		{ "HEAD /derp HTTP/1.1\nHost: x\n" UPGRADE CONNECTION PROTOCOL, 405, "Allow: GET\r\n" },
+		{ LINE UPGRADE CONNECTION KEY PROTOCOL, 400, "Sec-WebSocket-Version: 13\r\n" },
+		{ LINE UPGRADE CONNECTION "Sec-WebSocket-Version: 8\n" KEY PROTOCOL, 400, "Sec-WebSocket-Version: 13\r\n" },
+		{ LINE UPGRADE CONNECTION "Sec-WebSocket-Version: 8, 13\n" KEY PROTOCOL, 400, "Sec-WebSocket-Version: 13\r\n" },
+		{ LINE UPGRADE CONNECTION VERSION PROTOCOL, 400, NULL },
+		{ LINE UPGRADE CONNECTION VERSION KEY KEY PROTOCOL, 400, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: \n" PROTOCOL, 400, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key:  \tdGhlIHNhbXBsZSBub25jZQ== \n" PROTOCOL, 0, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0OD+/=\n" PROTOCOL, 400, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODx==\n" PROTOCOL, 0,
+		  NULL }, /* its last bits mean nothing */
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0O-_==\n" PROTOCOL, 400, NULL }, /* another alphabet */
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0O\n" PROTOCOL, 400, NULL },     /* 15 bytes */
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODxA=\n" PROTOCOL, 400, NULL }, /* 17 bytes */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct http_request request;
+		struct http_reader r;
+		struct http_head head;
+		char text[1000];
+		uint32_t status;
+		snprintf(text, sizeof text, "%s\n", cases[i].text);
+		status = judge(&r, text, &head, &request);
+		if (status != cases[i].status) fail_msg("%u: %s", status, cases[i].text);
+		assert_int_equal(request.extra == NULL, cases[i].extra == NULL);
+		if (request.extra != NULL) assert_string_equal(request.extra, cases[i].extra);
+		if (status == 0) assert_int_equal(request.accept_key.n, HTTP_WEBSOCKET_KEY);
+		http_reader_free(&r);
+	}
+}
+
+/* HTTP-029, HTTP-032, RFC 6455, 1.3: what the relay answers; Ideal-Node and Derp-Fast-Start mean nothing. */
+static void websocket_answered(void **state)
+{
+	struct http_request request;
+	struct http_reader r;
+	struct http_head head;
+	char text[HTTP_OUT_MAX];
+
+	(void)state;
+	assert_int_equal(judge(&r,
+	                       LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n" PROTOCOL
+	                                                       "Derp-Fast-Start: 1\nIdeal-Node: 1a\n\n",
+	                       &head, &request),
+	                 0);
+	assert_int_equal(request.upgrade, HTTP_UPGRADE_WEBSOCKET);
+	assert_false(request.ideal_node);
+	text[http_websocket_response(text, &request)] = 0;
+	assert_string_equal(text, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+	                          "Sec-Websocket-Protocol: derp\r\nUpgrade: websocket\r\n\r\n");
+	request.subprotocol = false;
+	text[http_websocket_response(text, &request)] = 0;
+	assert_string_equal(text, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+	                          "Upgrade: websocket\r\n\r\n");
+	http_reader_free(&r);
+}
+
+/* HTTP-028 from the client's side: the request byte by byte, one that does not fit, and which answers are a consent to it. */
+static void websocket_asked(void **state)
+{
+	static const uint8_t nonce[HTTP_WEBSOCKET_NONCE] = "the sample nonce";
+	static const struct {
+		const char *text;
+		bool good;
+	} cases[] = {
+#define ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n"
+#define OK_101 "HTTP/1.1 101 Switching Protocols\n"
+		{ OK_101 UPGRADE CONNECTION ACCEPT PROTOCOL, true },
+		{ "HTTP/1.1 101\nUPGRADE: WebSocket\nConnection: x, upgrade\n" ACCEPT PROTOCOL, true },
+		{ "HTTP/1.1 200 OK\n" UPGRADE CONNECTION ACCEPT PROTOCOL, false },
+		{ OK_101 CONNECTION ACCEPT PROTOCOL, false },
+		{ OK_101 "Upgrade: DERP\n" CONNECTION ACCEPT PROTOCOL, false },
+		{ OK_101 UPGRADE ACCEPT PROTOCOL, false },
+		{ OK_101 UPGRADE "Connection: close\n" ACCEPT PROTOCOL, false },
+		{ OK_101 UPGRADE CONNECTION PROTOCOL, false },
+		{ OK_101 UPGRADE CONNECTION "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n" PROTOCOL, false },
+		{ OK_101 UPGRADE CONNECTION "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=x\n" PROTOCOL, false },
+		{ OK_101 UPGRADE CONNECTION ACCEPT, false },
+		{ OK_101 UPGRADE CONNECTION ACCEPT "Sec-WebSocket-Protocol: derpx\n", false },
+		{ OK_101 UPGRADE CONNECTION ACCEPT "Sec-WebSocket-Protocol: chat, derp\n", false },
+		{ OK_101 UPGRADE CONNECTION ACCEPT PROTOCOL "Sec-WebSocket-Extensions: permessage-deflate\n", false },
+	};
+	char text[HTTP_OUT_MAX], longest[HTTP_OUT_MAX + 1];
+
+	(void)state;
+	text[http_websocket_request(text, "derp.example.com", "/derp", nonce)] = 0;
+	assert_string_equal(text, "GET /derp HTTP/1.1\r\nHost: derp.example.com\r\nUser-Agent: Go-http-client/1.1\r\nConnection: Upgrade\r\n"
+	                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: derp\r\nSec-WebSocket-Version: 13\r\n"
+	                          "Upgrade: websocket\r\n\r\n");
+	memset(longest, 'a', sizeof longest - 1);
+	longest[sizeof longest - 1] = 0;
+	assert_int_equal(http_websocket_request(text, "h", longest, nonce), 0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct http_reader r;
+		struct http_head head;
+		size_t left;
+		snprintf(text, sizeof text, "%s\n", cases[i].text);
+		http_reader_init(&r, true);
+		assert_int_equal(read_cut(&r, text, strlen(text), 1000, &head, &left), HTTP_READY);
+		if (http_websocket_accepted(&head, nonce) != cases[i].good) fail_msg("%s", cases[i].text);
+		http_reader_free(&r);
+	}
+}
+
 /* Chapter 2.5, FRM-018, HTTP-005, HTTP-017, KEY-003: the texts that we write, byte by byte. */
 static void written(void **state)
 {
@@ -226,8 +407,11 @@ static void written(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(request_parsed), cmocka_unit_test(response_parsed), cmocka_unit_test(limits),
-		cmocka_unit_test(judged),         cmocka_unit_test(tokens),          cmocka_unit_test(written),
+		cmocka_unit_test(request_parsed),   cmocka_unit_test(response_parsed),
+		cmocka_unit_test(limits),           cmocka_unit_test(judged),
+		cmocka_unit_test(tokens),           cmocka_unit_test(written),
+		cmocka_unit_test(websocket_asked),  cmocka_unit_test(websocket_answered),
+		cmocka_unit_test(websocket_judged), cmocka_unit_test(websocket_recognised),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

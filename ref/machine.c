@@ -72,6 +72,7 @@ void actions_free(struct actions *a)
 	actions_reset(a);
 	free(a->v);
 	free(a->arena);
+	free(a->kept);
 	actions_init(a);
 }
 
@@ -79,8 +80,10 @@ void actions_reset(struct actions *a)
 {
 	for (uint32_t i = 0; i < a->n; i++)
 		if (a->v[i].span.owner != NULL) packet_drop(a->v[i].span.owner);
+	for (uint32_t i = 0; i < a->kept_n; i++) packet_drop(a->kept[i]);
 	a->n = 0;
 	a->arena_n = 0;
+	a->kept_n = 0;
 	memset(a->work, 0, sizeof a->work);
 }
 
@@ -113,6 +116,12 @@ void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t
 	assert(a->n > 0 && a->v[a->n - 1].span.owner == NULL);
 	assert(p >= packet->bytes && p + n <= packet->bytes + packet->n);
 	a->v[a->n - 1].span = (struct span){ .owner = packet, .p = p, .n = n };
+}
+
+void actions_keep(struct actions *a, struct packet *packet)
+{
+	MEM_ROOM(a->kept, a->kept_n, a->kept_cap);
+	a->kept[a->kept_n++] = packet;
 }
 
 void actions_read(struct actions *a, uint64_t token, uint32_t n) { actions_add(a, ACTION_READ, token)->read_n = n; }

@@ -21,7 +21,8 @@
  *
  * Lifetimes. BYTES are const and, like everything an event points to, live until the actions of that turn are flushed; data
  * of SECURED, ANSWER and START live for the step only. An action's packet is counted: the action owns one count, given back
- * by actions_reset. Arena bytes live until actions_reset. */
+ * by actions_reset. Arena bytes live until actions_reset. What a machine unmasked of an event's bytes (WebSocket) lies in a packet that
+ * the list of the host keeps until actions_reset, and so lives like them. */
 #ifndef REF_MACHINE_H
 #define REF_MACHINE_H
 
@@ -344,6 +345,8 @@ struct actions {
 	uint32_t n, cap;
 	uint8_t *arena;
 	uint32_t arena_n, arena_cap;
+	struct packet **kept;
+	uint32_t kept_n, kept_cap;
 	uint64_t work[WORK_KINDS];
 };
 
@@ -351,7 +354,7 @@ enum { ACTIONS_MAX = 16384, ACTIONS_FANOUT_MAX = 4096, ACTIONS_ARENA_MAX = 64 <<
 
 void actions_init(struct actions *a);
 void actions_free(struct actions *a);
-/* Gives back the packets of all actions, empties list and arena, keeps their memory; work is zeroed. */
+/* Gives back the packets of all actions and those kept, empties list and arena, keeps their memory; work is zeroed. */
 void actions_reset(struct actions *a);
 /* May a fan-out go on? False when the list is as long as one step of it may make it. */
 static inline bool actions_room(const struct actions *a) { return a->n < ACTIONS_FANOUT_MAX; }
@@ -400,6 +403,8 @@ static inline void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);
 /* DATAGRAM of head_n bytes from a UDP socket to an address; the bytes are written as those of actions_send. */
 uint8_t *actions_datagram(struct actions *a, uint64_t socket, const struct address *to, uint32_t head_n);
+/* Takes over one count of a packet until actions_reset: its bytes may be used like those of the event. */
+void actions_keep(struct actions *a, struct packet *packet);
 void actions_read(struct actions *a, uint64_t token, uint32_t n);
 void actions_close(struct actions *a, uint64_t token, bool abort);
 void actions_dial(struct actions *a, uint64_t token, const struct address *to);
@@ -442,7 +447,7 @@ static inline void machine_free(struct machine *m)
 
 enum note_kind {
 	NOTE_ACCEPTED,     /* relay: a connection was handed in */
-	NOTE_LOGIN,        /* relay: registered (HSK-020). key, a = presence flags (PGR-019), b = connections of this key now */
+	NOTE_LOGIN,        /* relay: registered (HSK-020). key, a = presence flags (PGR-019), b = connections of its key; text: over what */
 	NOTE_LOGIN_FAILED, /* relay: ended before registration. text = why */
 	NOTE_READY,        /* relay: ServerInfo written */
 	NOTE_LEAVE,        /* relay: unregistered. key, a = connections of this key left; text = why */

@@ -347,6 +347,7 @@ static void release(struct machine *m)
 			http_free(r, s);
 			session_wait_free(s);
 			free(s->rate);
+			session_websocket_free(s);
 		}
 		free(r->chunk[i]);
 	}
@@ -411,6 +412,7 @@ bool relay_session(const struct relay *r, uint64_t token, struct relay_session_v
 		.left = s->out.left,
 		.held = s->wait == NULL || s->wait->hold == NULL ? 0 : s->wait->hold->n - s->wait->at,
 		.waits = s->wait != NULL,
+		.websocket = s->messages,
 	};
 	return true;
 }

@@ -1,7 +1,8 @@
 /* The relay: who is here, who wants to hear of it, where a packet goes; and what it serves over HTTP beside that. A machine.
  *
  * SRV, DUP, PGR, MSH, HSK (server side), HTTP (server side), RAT, MET. One `session` a connection (session.h); the relay owns the table
- * of keys, the duplicates of each, the watchers, the forwarders, and its mesh links as children (mesh.h). Endpoints: endpoint.h.
+ * of keys, the duplicates of each, the watchers, the forwarders, and its mesh links as children (mesh.h). Endpoints: endpoint.h;
+ * the same stream in WebSocket messages: websocket.h.
  *
  * Configuration (config.h), with defaults; in brackets the flag of the original that does the same:
  *   key=privkey:HEX          required: the relay's identity (KEY-010) [-c]
@@ -87,7 +88,7 @@ struct relay_counters {
 	uint64_t average_queue_duration_ms; /* in millionths */
 	struct relay_histogram mesh_update_batch_size, mesh_update_loop_count;
 	/* MET-004 */
-	uint64_t tls_accepted, tls_rejected, websocket_accepts;
+	uint64_t tls_accepted, tls_rejected, websocket_accepts /* MET-004 */;
 	uint64_t tls_requests[2], tls_active[2]; /* TLS 1.2, 1.3: HTTP requests; connections that are DERP now */
 	uint64_t packets_dropped[DROP_REASONS][PACKET_KINDS], bytes_dropped[DROP_REASONS][PACKET_KINDS];
 	struct stun_counters stun; /* MET-004: outside of the set */
@@ -100,7 +101,7 @@ enum session_phase { SESSION_TLS, SESSION_HTTP, SESSION_LOGIN, SESSION_STEADY, S
 struct relay_session_view {
 	enum session_phase phase;
 	const uint8_t *key; /* STEADY */
-	bool mesh_peer, watcher, home, not_ideal, active;
+	bool mesh_peer, watcher, home, not_ideal, active, websocket;
 	uint32_t queued_disco, queued_other;
 	uint64_t unacked, left;
 	bool waits;    /* it is not read on: for tokens, for its admission, or until it takes its answers */

@@ -46,9 +46,8 @@ static void send_reply(struct relay *r, struct session *s, uint64_t now, const s
 {
 	struct packet *packet = reply_write(reply, head_only, close, (r->wall_ns + now) / NS_S);
 
-	actions_send(out, s->token, 0);
-	actions_span_packet(out, packet, packet->bytes, packet->n);
-	outbox_sent(&s->out, packet->n);
+	session_send(s, 0, &(struct span){ .owner = packet, .p = packet->bytes, .n = packet->n }, out);
+	packet_drop(packet);
 }
 
 /* Answers; then the connection ends, or the body of the request is skipped and the next one awaited for as long as the first. */
@@ -136,12 +135,14 @@ static bool serve(struct relay *r, struct session *s, uint64_t now, const struct
 		return s->phase == SESSION_HTTP;
 	}
 	if (endpoint == ENDPOINT_DERP) {
-		status = session_upgrade(r, s, now, head, out); /* HTTP-003: whatever body it announces */
+		const char *extra;
+		status = session_upgrade(r, s, now, head, &extra, out); /* HTTP-003: whatever body it announces */
 		if (status == 0) {
 			reply_free(&reply);
 			return false;
 		}
 		reply_error(&reply, status, status == 426 ? "DERP requires connection upgrade" : http_status_text(status)); /* HTTP-002 */
+		reply.extra = extra;                                                                                        /* HTTP-028 */
 	}
 	fill(r, s, now, endpoint, head, &reply);
 	answer(r, s, now, &reply, http_text_is(head->method, "HEAD"), close || too_long, out);

@@ -191,7 +191,13 @@ void peer_register(struct relay *r, struct session *s, uint64_t now, const uint8
 	r->count.current_connections++;
 	r->count.current_notideal_connections += s->not_ideal;
 	r->regular += !s->mesh_peer;
-	relay_note(r, &(struct note){ .kind = NOTE_LOGIN, .now = now, .token = s->token, .key = peer->key, .a = peer_flags(s), .b = peer->sessions });
+	relay_note(r, &(struct note){ .kind = NOTE_LOGIN,
+	                              .now = now,
+	                              .token = s->token,
+	                              .key = peer->key,
+	                              .a = peer_flags(s),
+	                              .b = peer->sessions,
+	                              .text = s->messages ? "WebSocket" : NULL });
 	tell_watchers(r, index); /* PGR-022 */
 }
 

@@ -29,9 +29,8 @@ void route_drop(struct relay *r, uint64_t now, uint64_t token, const uint8_t *sr
 
 /* ---- writing ---- */
 
-static void count_sent(struct relay *r, struct session *to, uint32_t head_n, uint32_t n, struct actions *out)
+static void count_sent(struct relay *r, uint32_t n, struct actions *out)
 {
-	outbox_sent(&to->out, head_n + n);
 	r->count.packets_sent++; /* SRV-021 */
 	r->count.bytes_sent += n;
 	out->work[WORK_FRAMES_OUT]++;
@@ -43,17 +42,13 @@ static void write_parcel(struct relay *r, struct session *to, const struct parce
 {
 	bool nameless = key_is_zero(x->src); /* the original's old form of the frame (FRM-019); ours lets no such packet in */
 	uint32_t head_n = FRAME_HEADER + (nameless ? 0 : FRAME_KEY);
-	uint8_t *head = actions_send(out, to->token, head_n);
+	uint8_t *head = session_send(to, head_n, &(struct span){ .owner = x->owner, .p = x->p, .n = x->n }, out);
 
 	if (nameless)
 		frame_header(head, FRAME_RECV_PACKET, x->n);
 	else
 		frame_recv_head(head, x->src, x->n); /* SRV-018 */
-	if (x->owner != NULL)
-		actions_span_packet(out, packet_hold(x->owner), x->p, x->n);
-	else if (x->n != 0)
-		actions_span(out, x->p, x->n);
-	count_sent(r, to, head_n, x->n, out);
+	count_sent(r, x->n, out);
 }
 
 static void queue_parcel(struct relay *r, struct session *to, uint64_t now, const struct parcel *x)
@@ -112,7 +107,7 @@ static bool pump_packet(struct relay *r, struct session *s, uint64_t now, enum o
 
 static void send_pong(struct relay *r, struct session *s, struct actions *out)
 {
-	outbox_sent(&s->out, frame_pong(actions_send(out, s->token, FRAME_HEADER + FRAME_PING_SIZE), s->pong));
+	frame_pong(session_send(s, FRAME_HEADER + FRAME_PING_SIZE, NULL, out), s->pong);
 	s->pong_due = false;
 	r->count.sent_pong++;
 	out->work[WORK_FRAMES_OUT]++;
@@ -120,7 +115,7 @@ static void send_pong(struct relay *r, struct session *s, struct actions *out)
 
 static void send_gone(struct relay *r, struct session *s, const uint8_t *key, enum peer_gone_reason reason, struct actions *out)
 {
-	outbox_sent(&s->out, frame_peer_gone(actions_send(out, s->token, FRAME_HEADER + FRAME_GONE_SIZE), key, (uint8_t)reason));
+	frame_peer_gone(session_send(s, FRAME_HEADER + FRAME_GONE_SIZE, NULL, out), key, (uint8_t)reason);
 	if (reason == GONE_NOT_HERE)
 		r->count.peer_gone_not_here_frames++;
 	else
@@ -140,8 +135,8 @@ static void send_update(struct relay *r, struct session *s, uint32_t index, stru
 		return;
 	}
 	active = session_at(r, peer->active);
-	outbox_sent(&s->out, frame_peer_present(actions_send(out, s->token, FRAME_HEADER + FRAME_PRESENT_SIZE), peer->key, active->remote.ip,
-	                                        active->remote.port, peer_flags(active)));
+	frame_peer_present(session_send(s, FRAME_HEADER + FRAME_PRESENT_SIZE, NULL, out), peer->key, active->remote.ip, active->remote.port,
+	                   peer_flags(active));
 	r->count.peer_present_frames++;
 	out->work[WORK_FRAMES_OUT]++;
 }
@@ -202,6 +197,7 @@ void route_pump(struct relay *r, struct session *s, uint64_t now, struct actions
 	uint64_t updates = r->updates;
 
 	if (s->phase == SESSION_HTTP) http_pump(r, s, now, out);
+	if (s->messages) session_websocket_pong(r, s, out);
 	if (s->phase != SESSION_STEADY) return;
 	if (s->doomed) {
 		session_close(r, s, now, s->doom, false, out);

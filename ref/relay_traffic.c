@@ -101,12 +101,11 @@ static void send_piece(struct session *s, const char *p, uint32_t n, bool chunke
 {
 	char head[16];
 	uint32_t head_n = chunked ? (uint32_t)snprintf(head, sizeof head, "%x\r\n", n) : 0, end_n = chunked ? 2 : 0;
-	uint8_t *to = actions_send(out, s->token, head_n + n + end_n);
+	uint8_t *to = session_send(s, head_n + n + end_n, NULL, out);
 
 	memcpy(to, head, head_n);
 	memcpy(to + head_n, p, n);
 	memcpy(to + head_n + n, "\r\n", end_n);
-	outbox_sent(&s->out, head_n + n + end_n);
 }
 
 void traffic_pump(struct relay *r, struct session *s, struct traffic *t, uint64_t now, struct actions *out)

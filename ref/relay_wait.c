@@ -43,20 +43,28 @@ uint64_t session_wait_memory(const struct session *s)
 /* Goes on with what was held; then, unless something stops it again, with the stream. */
 void session_resume(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
-	struct packet *feed = s->wait->hold;
-	const uint8_t *p = feed == NULL ? (const uint8_t *)"" : feed->bytes + s->wait->at;
-	size_t n = feed == NULL ? 0 : feed->n - s->wait->at;
+	struct session_wait wait = { .hold = s->wait->hold, .at = s->wait->at, .plain = s->wait->plain, .behind = s->wait->behind };
+	struct packet *feed = wait.hold;
+	bool messages = s->messages;
+	const uint8_t *p = feed == NULL ? (const uint8_t *)"" : feed->bytes + wait.at;
+	size_t n = feed == NULL ? 0 : feed->n - wait.at;
 
 	s->wait->hold = NULL;
 	session_wait_free(s);
 	r->feed = feed;
-	session_feed(r, s, now, &p, &n, out);
+	if (messages) {
+		actions_read(out, s->token, r->turn_max); /* also if it closes here: the peer's close message is to be seen (HTTP-030) */
+		session_websocket_resume(r, s, now, &wait, out);
+		n = 0;
+	} else {
+		session_feed(r, s, now, &p, &n, out);
+	}
 	r->feed = NULL;
 	if (s->phase == SESSION_CLOSING)
 		session_cut(r, now, s->token, p, n);
 	else if (s->wait != NULL)
 		session_keep(s, feed, p, n);
-	else
+	else if (!messages)
 		actions_read(out, s->token, r->turn_max);
 	packet_drop(feed);
 	if (s->phase != SESSION_CLOSING) session_timer_arm(r, s);

@@ -116,6 +116,7 @@ static void put_fields(struct reply *out, const struct reply *r)
 	if (r->with & REPLY_NO_CACHE) reply_format(out, "Cache-Control: no-cache, no-store, must-revalidate, no-transform, max-age=0\r\n");
 	if (r->with & REPLY_SAY_CLOSE) reply_format(out, "Connection: close\r\n");
 	if (r->with & REPLY_BROWSER) reply_format(out, POLICY, r->with & REPLY_STYLES ? "; style-src 'self' 'unsafe-inline'" : "");
+	if (r->extra != NULL) reply_put(out, r->extra, strlen(r->extra));
 	if (r->type != NULL && !(r->with & REPLY_TYPE_GUESSED)) reply_format(out, "Content-Type: %s\r\n", r->type);
 	if (r->location != NULL) reply_format(out, "Location: %s\r\n", r->location);
 	if (r->with & REPLY_BROWSER) reply_format(out, "Strict-Transport-Security: max-age=63072000; includeSubDomains\r\n");

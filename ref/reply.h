@@ -26,6 +26,7 @@ struct reply {
 	uint32_t with;              /* REPLY_ bits */
 	const char *type;           /* Content-Type, or NULL */
 	char *location;             /* or NULL */
+	const char *extra;          /* header lines for a refused WebSocket, or NULL */
 	struct http_text challenge; /* X-Tailscale-Response: response CHALLENGE; in the request's head; n 0: none */
 	char *body;
 	size_t n, cap;

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a connection that we finished may take to send its own FIN. */
+/* How long a connection that we finished may take to send its own FIN; and before, over WebSocket, its close message (HTTP-030). */
 #define LINGER_NS (5 * NS_S)
+_Static_assert(LINGER_NS == WEBSOCKET_LINGER, "one deadline for both");
 
 struct session *session_find(const struct relay *r, uint64_t token)
 {
@@ -62,22 +63,17 @@ void session_timer_arm(struct relay *r, struct session *s)
 	timer_set(&r->timers, &s->timer, at);
 }
 
-static void send_bytes(struct session *s, const void *p, uint32_t n, struct actions *out)
-{
-	memcpy(actions_send(out, s->token, n), p, n);
-	outbox_sent(&s->out, n);
-}
+static void send_bytes(struct session *s, const void *p, uint32_t n, struct actions *out) { memcpy(session_send(s, n, NULL, out), p, n); }
 
 /* HSK-001, HSK-017: ServerKey first, then 10 s for ClientInfo. `head` goes before it in the same flush (HTTP-006). */
-static void enter_login(struct relay *r, struct session *s, uint64_t now, const char *head, uint32_t head_n, struct actions *out)
+void session_enter_login(struct relay *r, struct session *s, uint64_t now, const char *head, uint32_t head_n, struct actions *out)
 {
 	uint8_t frame[FRAME_HEADER + FRAME_MAGIC + FRAME_KEY];
 	uint32_t n = frame_server_key(frame, r->public_key.b);
-	uint8_t *p = actions_send(out, s->token, head_n + n);
+	uint8_t *p = session_send(s, head_n + n, NULL, out);
 
 	if (head_n != 0) memcpy(p, head, head_n);
 	memcpy(p + head_n, frame, n);
-	outbox_sent(&s->out, head_n + n);
 	out->work[WORK_FRAMES_OUT]++;
 	r->count.accepts++;
 	if (s->tls != 0) r->count.tls_active[s->tls == 3]++;
@@ -90,7 +86,7 @@ static void enter_login(struct relay *r, struct session *s, uint64_t now, const 
 static void enter_http(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	if (r->config.raw) {
-		enter_login(r, s, now, NULL, 0, out);
+		session_enter_login(r, s, now, NULL, 0, out);
 		return;
 	}
 	s->phase = SESSION_HTTP;
@@ -156,18 +152,21 @@ void session_secured(struct relay *r, struct session *s, const struct event *e, 
 
 /* ---- HTTP ---- */
 
-uint32_t session_upgrade(struct relay *r, struct session *s, uint64_t now, const struct http_head *head, struct actions *out)
+uint32_t session_upgrade(struct relay *r, struct session *s, uint64_t now, const struct http_head *head, const char **extra, struct actions *out)
 {
 	char text[HTTP_OUT_MAX];
 	struct http_request request;
 	uint32_t status = http_request_judge(head, &request);
 
+	*extra = request.extra;
 	if (status != 0) return status;
 	s->not_ideal = request.ideal_node;
-	if (request.upgrade == HTTP_UPGRADE_DERP_FAST) /* HTTP-008 */
-		enter_login(r, s, now, NULL, 0, out);
+	if (request.upgrade == HTTP_UPGRADE_WEBSOCKET)
+		session_websocket_enter(r, s, now, &request, out);
+	else if (request.upgrade == HTTP_UPGRADE_DERP_FAST) /* HTTP-008 */
+		session_enter_login(r, s, now, NULL, 0, out);
 	else
-		enter_login(r, s, now, text, http_upgrade_response(text, r->public_key.b), out);
+		session_enter_login(r, s, now, text, http_upgrade_response(text, r->public_key.b), out);
 	return 0;
 }
 
@@ -259,11 +258,21 @@ static void login_bytes(struct relay *r, struct session *s, uint64_t now, const 
 	login_client_info(r, s, now, &frame, out);
 }
 
+void session_stream(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
+{
+	if (*n > 0 && s->phase == SESSION_LOGIN && s->wait == NULL) login_bytes(r, s, now, p, n, out);
+	if (s->phase == SESSION_STEADY && s->wait == NULL) route_bytes(r, s, now, p, n, out);
+}
+
 void session_feed(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	while (*n > 0 && s->phase == SESSION_HTTP && s->wait == NULL && http_bytes(r, s, now, p, n, out)) continue;
-	if (*n > 0 && s->phase == SESSION_LOGIN && s->wait == NULL) login_bytes(r, s, now, p, n, out);
-	if (s->phase == SESSION_STEADY && s->wait == NULL) route_bytes(r, s, now, p, n, out);
+	if (s->messages) {
+		session_websocket_bytes(r, s, now, *p, *n, out);
+		*n = 0; /* what it does not look at, it keeps */
+	} else {
+		session_stream(r, s, now, p, n, out);
+	}
 }
 
 void session_bytes(struct relay *r, struct session *s, const struct event *e, struct actions *out)
@@ -307,7 +316,10 @@ static void release(struct relay *r, struct session *s, uint64_t now, struct act
 	frame_reader_free(&s->reader);
 	if (s->wait != NULL) {
 		admission_cancel(r, s, out);
-		if (s->wait->hold != NULL) session_cut(r, now, s->token, s->wait->hold->bytes + s->wait->at, s->wait->hold->n - s->wait->at);
+		if (s->messages)
+			session_websocket_held_cut(r, s, now);
+		else if (s->wait->hold != NULL)
+			session_cut(r, now, s->token, s->wait->hold->bytes + s->wait->at, s->wait->hold->n - s->wait->at);
 		session_wait_free(s);
 	}
 	free(s->rate);
@@ -338,8 +350,9 @@ void session_close(struct relay *r, struct session *s, uint64_t now, const char 
 
 	if (s->phase == SESSION_CLOSING && !abort) return;
 	leave(r, s, now, why, out);
+	if (abort) session_websocket_free(s);
 	if (waited && !abort) actions_read(out, s->token, r->turn_max); /* its end is to be seen */
-	actions_close(out, s->token, abort);
+	if (!session_websocket_goodbye(s, WEBSOCKET_NORMAL, out)) actions_close(out, s->token, abort);
 	s->phase_deadline = abort ? TIME_NEVER : now + LINGER_NS;
 	session_timer_arm(r, s);
 }
@@ -347,6 +360,7 @@ void session_close(struct relay *r, struct session *s, uint64_t now, const char 
 void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause, struct actions *out)
 {
 	leave(r, s, now, close_cause_name(cause), out);
+	session_websocket_free(s);
 	timer_cancel(&r->timers, &s->timer);
 	assert(s->seen.n == 0 && s->gone_due.n == 0 && s->dirty.n == 0);
 	s->token = TOKEN_NONE; /* a slot still on the ready list is skipped there */
@@ -361,11 +375,25 @@ void session_doom(struct relay *r, struct session *s, const char *why)
 	route_ready(r, s);
 }
 
+void session_fin(struct relay *r, struct session *s, uint64_t now, struct actions *out)
+{
+	assert(s->phase == SESSION_CLOSING);
+	session_websocket_free(s);
+	actions_close(out, s->token, false);
+	timer_cancel(&r->timers, &s->timer);
+	s->phase_deadline = now + LINGER_NS;
+	session_timer_arm(r, s);
+}
+
 void session_timer(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	out->work[WORK_TIMERS]++;
 	if (s->phase == SESSION_CLOSING) {
-		if (now >= s->phase_deadline) session_close(r, s, now, "linger", true, out);
+		if (now < s->phase_deadline) return;
+		if (s->ws != NULL) /* the peer's close message has not come: HTTP-030 */
+			session_fin(r, s, now, out);
+		else
+			session_close(r, s, now, "linger", true, out);
 		return;
 	}
 	if (now >= outbox_deadline(&s->out, session_limits(r, s))) { /* SRV-020, HTTP-022 */
@@ -374,7 +402,8 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 		session_close(r, s, now, "write timeout", true, out);
 		return;
 	}
-	if (now >= s->phase_deadline) { /* HSK-017, HTTP-022 */
+	if (now >= s->phase_deadline) {    /* HSK-017, HTTP-022 */
+		session_websocket_free(s); /* HTTP-033: for good, without a close message */
 		login_failed(r, s, now, s->phase == SESSION_LOGIN ? "login timeout" : "http timeout", out);
 		return;
 	}
@@ -399,5 +428,6 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 uint64_t session_memory(const struct session *s)
 {
 	return outbox_memory(&s->out) + slotset_memory(&s->seen) + slotset_memory(&s->gone_due) + slotset_memory(&s->dirty) +
-	       frame_reader_memory(&s->reader) + http_memory(s) + session_wait_memory(s) + (s->rate == NULL ? 0 : sizeof *s->rate);
+	       frame_reader_memory(&s->reader) + http_memory(s) + session_wait_memory(s) + (s->rate == NULL ? 0 : sizeof *s->rate) +
+	       (s->ws == NULL ? 0 : sizeof *s->ws + websocket_memory(s->ws));
 }

@@ -6,6 +6,7 @@
  * relay_metrics.c counters as text, consistency, health           (MET)
  * relay_wait.c    connections that are not read on for a while; receive limits (RAT-001..RAT-011)
  * relay_ask.c     questions to the host: admission, names         (RAT-013..RAT-020, HTTP-042)
+ * relay_websocket.c the DERP stream in WebSocket messages        (HTTP-026..HTTP-033)
  * relay_route.c   frames of the steady state, where packets go    (SRV)
  * relay_peers.c   who is here: keys, duplicates, PeerGone, watchers (DUP, PGR)
  * relay_mesh.c    links to the other relays, forwarders           (MSH)
@@ -28,6 +29,7 @@
 #include "rng.h"
 #include "slotset.h"
 #include "timer.h"
+#include "websocket.h"
 
 enum { SLOT_NONE = UINT32_MAX };
 
@@ -44,6 +46,9 @@ struct session_wait {
 	uint64_t until;      /* goes on then at the latest; TIME_NEVER */
 	struct packet *hold; /* what was read and not looked at, from `at` on; NULL: nothing. At most the BYTES of one event */
 	uint32_t at;
+	/* Over WebSocket the first `plain` bytes are unmasked already; then comes `behind`, then bytes as they were read. */
+	uint32_t plain;
+	enum websocket_result behind;
 	uint32_t ask; /* ADMISSION: the question; SLOT_NONE: it waits for others to be answered */
 	struct client_info info;
 	struct key client, shared;
@@ -74,6 +79,7 @@ struct session {
 	bool mesh_peer : 1, watcher : 1, home : 1, not_ideal : 1, prober : 1, pong_due : 1, doomed : 1, ready_listed : 1;
 	bool helper : 1;     /* came in at the plain port beside a TLS one */
 	bool header_due : 1; /* the header that was read is still to be judged: it waited for tokens */
+	bool messages : 1;   /* it speaks WebSocket: the stream is in messages, from the handshake on */
 	struct frame_reader reader;
 	struct timer timer;      /* the earliest of what follows */
 	uint64_t phase_deadline; /* login and close; TIME_NEVER in steady state */
@@ -91,6 +97,7 @@ struct session {
 	struct session_http *http;
 	struct session_wait *wait;
 	struct session_rate *rate;
+	struct websocket *ws;       /* from the handshake until nothing is awaited of the peer any more */
 	uint64_t received, drained; /* bytes read, and bytes that the transport has taken */
 	const char *doom;           /* why, for the note */
 };
@@ -196,6 +203,23 @@ static inline const struct outbox_limits *session_limits(const struct relay *r, 
 /* Bytes written in all. */
 static inline uint64_t session_sent(const struct session *s) { return s->drained + s->out.unacked; }
 
+uint8_t *session_websocket_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out);
+/* Everything that leaves for a connection goes through here: head_n bytes of DERP that the caller writes at the returned place before the
+ * next action, and behind them a span, or NULL. An owner's count is added, not taken over. */
+static inline uint8_t *session_send(struct session *s, uint32_t head_n, const struct span *span, struct actions *out)
+{
+	uint8_t *head;
+
+	if (s->messages) return session_websocket_send(s, head_n, span, out);
+	head = actions_send(out, s->token, head_n);
+	if (span != NULL && span->owner != NULL)
+		actions_span_packet(out, packet_hold(span->owner), span->p, span->n);
+	else if (span != NULL && span->n != 0)
+		actions_span(out, span->p, span->n);
+	outbox_sent(&s->out, head_n + (span != NULL ? span->n : 0));
+	return head;
+}
+
 /* session.c */
 struct session *session_find(const struct relay *r, uint64_t token); /* NULL: not or no longer here */
 void session_accepted(struct relay *r, const struct event *e, struct actions *out);
@@ -203,8 +227,10 @@ void session_secured(struct relay *r, struct session *s, const struct event *e, 
 void session_bytes(struct relay *r, struct session *s, const struct event *e, struct actions *out);
 /* Looks at bytes until they are used up, the connection is not to be read on, or it is over; *p,*n is the rest. */
 void session_feed(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out);
-/* Serves an upgrade of /derp, or says which error it is. */
-uint32_t session_upgrade(struct relay *r, struct session *s, uint64_t now, const struct http_head *head, struct actions *out);
+/* The same for bytes of the DERP stream alone, which WebSocket messages hold. */
+void session_stream(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out);
+/* Serves an upgrade of /derp, or says which error it is, and with which header lines, or NULL. */
+uint32_t session_upgrade(struct relay *r, struct session *s, uint64_t now, const struct http_head *head, const char **extra, struct actions *out);
 /* ClientInfo was good and the client may come in (HSK-020). */
 void session_login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info,
                         const struct key *shared, struct actions *out);
@@ -212,8 +238,11 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 void session_timer_arm(struct relay *r, struct session *s);
 /* Ends a connection from our side: unregisters it now and closes the stream. `why` is a constant. */
 void session_close(struct relay *r, struct session *s, uint64_t now, const char *why, bool abort, struct actions *out);
+/* Nothing is awaited of a closing connection any more but its FIN: sends ours. */
+void session_fin(struct relay *r, struct session *s, uint64_t now, struct actions *out);
 /* Its stream is gone: frees the slot. */
 void session_closed(struct relay *r, struct session *s, uint64_t now, enum close_cause cause, struct actions *out);
+void session_enter_login(struct relay *r, struct session *s, uint64_t now, const char *head, uint32_t head_n, struct actions *out);
 void session_cut(const struct relay *r, uint64_t now, uint64_t token, const uint8_t *p, size_t n);
 void session_doom(struct relay *r, struct session *s, const char *why); /* close soon: for many at once */
 uint64_t session_memory(const struct session *s);
@@ -274,6 +303,17 @@ void admission_begin(struct relay *r, struct session *s, uint64_t now, const uin
                      struct actions *out);
 void admission_timeout(struct relay *r, struct session *s, uint64_t now, struct actions *out);
 void admission_cancel(struct relay *r, struct session *s, struct actions *out);
+/* relay_websocket.c */
+void session_websocket_enter(struct relay *r, struct session *s, uint64_t now, const struct http_request *request, struct actions *out);
+/* Bytes as they were read. All are used up or, if the connection is not to be read on, kept. */
+void session_websocket_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out);
+/* Goes on with what was kept. */
+void session_websocket_resume(struct relay *r, struct session *s, uint64_t now, const struct session_wait *w, struct actions *out);
+void session_websocket_held_cut(struct relay *r, struct session *s, uint64_t now);    /* nothing will come of what is kept */
+void session_websocket_pong(struct relay *r, struct session *s, struct actions *out); /* if one is due and the transport takes it */
+/* Sends our close message. True: the stream stays open for the peer's (HTTP-030); false: there is nothing to wait for. */
+bool session_websocket_goodbye(struct session *s, uint16_t status, struct actions *out);
+void session_websocket_free(struct session *s);
 
 /* relay_route.c */
 /* Bytes of the steady state. Returns with the session possibly closed. */

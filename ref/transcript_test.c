@@ -3,9 +3,10 @@
  * The folder is data/transcripts beside the checkout, or DERP_DATA/transcripts; its README says what the stories are. Relay stories:
  * the recorded client bytes go to our relay (profile=derper) at their times, what comes back is compared frame for frame. Client
  * stories: the recorded relay bytes go to our client, which is told to do what the recorded one did. Mesh stories: two of our relays,
- * of which every stream is compared. Boxes are opened, nonces and ports ignored; order is free only where TRP-002 leaves it free,
- * Pongs of a burst may differ in number (SRV-026). Everything runs whole and cut to single bytes, and must give the same (TRP-004). */
-#include "pair.h"
+ * of which every stream is compared. Over WebSocket the messages are compared too, but for the words of a close message. Boxes are
+ * opened, nonces and ports ignored; order is free only where TRP-002 leaves it free, Pongs of a burst may differ in number (SRV-026).
+ * Everything runs whole and cut to single bytes, and must give the same (TRP-004). */
+#include "pair_websocket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -138,12 +139,21 @@ static void story_free(struct story *s)
 }
 
 /* All bytes of one connection and direction (TRP-004). */
-static struct pair_buf joined(const struct story *s, int conn, bool from_server)
+static struct pair_buf recorded(const struct story *s, int conn, bool from_server)
 {
 	struct pair_buf b = { 0 };
 
 	for (size_t i = 0; i < s->records; i++)
 		if (s->record[i].conn == conn && s->record[i].from_server == from_server) pair_put(&b, s->record[i].p, s->record[i].n);
+	return b;
+}
+
+/* The same without WebSocket, where it speaks it (HTTP-030). */
+static struct pair_buf joined(const struct story *s, int conn, bool from_server)
+{
+	struct pair_buf b = recorded(s, conn, from_server);
+
+	ws_strip(&b, NULL);
 	return b;
 }
 
@@ -286,10 +296,16 @@ static void pongs_fit(const struct list *pings, const struct list *want, const s
 
 static void stream_is(const struct story *s, int conn, const struct pair_buf *came, const uint8_t *server)
 {
-	struct pair_buf wanted = joined(s, conn, true), asked = joined(s, conn, false);
-	struct list want = frames_of(&wanted), got = frames_of(came), pings = frames_of(&asked);
+	struct pair_buf wanted = recorded(s, conn, true), asked = joined(s, conn, false), stripped = { 0 };
+	char want_said[WS_SAID], got_said[WS_SAID];
+	struct list want, got, pings = frames_of(&asked);
 	int client = client_key(s, conn);
 
+	pair_put(&stripped, came->p, came->n);
+	ws_strip(&wanted, want_said);
+	ws_strip(&stripped, got_said);
+	assert_string_equal(got_said, want_said); /* message by message, statuses of close messages too: HTTP-030, HTTP-031 */
+	want = frames_of(&wanted), got = frames_of(&stripped);
 	if (want.head_n != got.head_n || (want.head_n > 0 && memcmp(want.head, got.head, want.head_n) != 0))
 		fail_msg("%s: the answer is %.*s", s->conn[conn], (int)got.head_n, (const char *)got.head);
 	if (!matches(s, client, server, &want, &got)) {
@@ -299,7 +315,7 @@ static void stream_is(const struct story *s, int conn, const struct pair_buf *ca
 	}
 	pongs_fit(&pings, &want, &got);
 	free(want.v), free(got.v), free(pings.v);
-	free(wanted.p), free(asked.p);
+	free(wanted.p), free(asked.p), free(stripped.p);
 }
 
 /* ---- relay stories ---- */
@@ -765,6 +781,7 @@ int main(void)
 		RELAY("illegal-frames"),
 		RELAY("mesh-client"),
 		RELAY("rate-limit"),
+		RELAY("websocket"),
 		CLIENT("go-client-plain"),
 		CLIENT("go-client-tls"),
 		CLIENT("go-client-tls-stripped"),
