@@ -182,7 +182,6 @@ void session_websocket_resume(struct relay *r, struct session *s, uint64_t now, 
 	const uint8_t *p = w->hold == NULL ? (const uint8_t *)"" : w->hold->bytes + w->at;
 	struct span raw = { .p = p + w->plain, .n = w->hold == NULL ? 0 : w->hold->n - w->at - w->plain };
 
-	r->feed = w->hold;
 	if (take(r, s, now, w->hold, (struct span){ .p = p, .n = w->plain }, raw, w->behind, out) && s->ws != NULL)
 		read_on(r, s, now, raw.p, raw.n, out);
 }

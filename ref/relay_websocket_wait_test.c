@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { SERVER = 0x00, A = 0x20, B = 0x40, MOST = WEBSOCKET_MESSAGE_MAX, RATE = 20000, PING_N = FRAME_HEADER + FRAME_PING_SIZE };
+enum { SERVER = 0x00, A = 0x20, B = 0x40, C = 0x60, RATE = 20000, PING_N = FRAME_HEADER + FRAME_PING_SIZE };
 #define RATED "rate-config={\"PerClientRateLimitBytesPerSec\":20000}\n"
 #define ASKED "verify-client-url=http://127.0.0.1:9/admit\n"
 
@@ -184,31 +184,68 @@ STORY(frames_are_paid, RATED)
 	pong(p, s, "last....");
 }
 
-/* A packet out of bytes that waited, for a receiver that takes nothing: it is itself when it comes. */
+/* Packets out of bytes that waited, for a receiver that takes nothing and one that takes all: they are themselves when they come. */
 STORY(wait_and_queue, RATED)
 {
-	struct key to = pair_public(B);
+	int receiver[2] = { wire_login(p, r, B, NULL), wire_login(p, r, C, NULL) }, s = spent(p, r, A);
 	struct wire_frame f = { 0 };
 	struct pair_buf b = { 0 };
 	uint8_t packet[FRAME_HEADER + FRAME_KEY + 8];
-	int receiver = wire_login(p, r, B, NULL), s = spent(p, r, A);
-	uint32_t head = frame_send_head(packet, to.b, 8);
 
 	put_ping(&b, "waits...");
-	for (int i = 0; i < 3; i++) {
-		memcpy(packet + head, i == 0 ? "packet 0" : i == 1 ? "packet 1" : "packet 2", 8);
+	for (int i = 0; i < 4; i++) {
+		struct key to = pair_public(i % 2 == 0 ? B : C);
+		char text[9];
+		snprintf(text, sizeof text, "packet %d", i);
+		memcpy(packet + frame_send_head(packet, to.b, 8), text, 8);
 		ws_put(&b, WS_FIN | WS_BINARY, packet, sizeof packet, ws_mask);
 	}
-	wire_room(p, receiver, 0);
+	wire_room(p, receiver[0], 0);
 	flush(p, s, &b);
 	for (int i = 0; i < 200; i++) pair_advance(p, NS_S / RATE);
 	pong(p, s, "waits...");
-	assert_int_equal(counters(p, r)->packets_received, 3);
-	wire_room(p, receiver, SIZE_MAX);
-	for (int i = 0; i < 3; i++) {
-		assert_true(wire_frame(p, receiver, &f));
+	assert_int_equal(counters(p, r)->packets_received, 4);
+	wire_room(p, receiver[0], SIZE_MAX);
+	for (int i = 0; i < 4; i++) {
+		char text[9];
+		snprintf(text, sizeof text, "packet %d", i);
+		assert_true(wire_frame(p, receiver[i % 2], &f));
 		assert_int_equal(f.type, FRAME_RECV_PACKET);
-		assert_memory_equal(f.p + FRAME_KEY, i == 0 ? "packet 0" : i == 1 ? "packet 1" : "packet 2", 8);
+		assert_memory_equal(f.p + FRAME_KEY, text, 8);
+	}
+}
+
+/* RAT-003: many messages behind a WebSocket ping, more than the library takes in at once: none is lost, none is early, and what is held
+ * goes with the connection. */
+STORY(many_behind_ping, RATED)
+{
+	enum { MANY = 600 };
+
+	for (int round = 0; round < 2; round++) {
+		uint64_t before = relay_memory(p->host[r].relay);
+		struct pair_buf b = { 0 };
+		char data[9];
+		int s = spent(p, r, A);
+		put_ping(&b, "waits...");
+		ws_put(&b, WS_FIN | WS_PING, "control", 7, ws_mask);
+		for (int i = 0; i < MANY; i++) {
+			snprintf(data, sizeof data, "ping %03d", i);
+			put_ping(&b, data);
+		}
+		flush(p, s, &b);
+		pair_advance(p, 8 * NS_S / RATE);
+		pong(p, s, "waits...");
+		message_is(p, s, WS_FIN | WS_PONG, "control", 7);
+		for (int i = 0; i < (round == 0 ? MANY : 3); i++) {
+			ends(p, s, PAIR_OPEN);
+			pair_advance(p, 8 * NS_S / RATE);
+			snprintf(data, sizeof data, "ping %03d", i);
+			pong(p, s, data);
+		}
+		assert_int_equal(waits(p, r, s), round == 1);
+		wire_reset(p, s);
+		assert_int_equal(counters(p, r)->current_connections, 0);
+		if (round == 1) assert_int_equal(relay_memory(p->host[r].relay), before);
 	}
 }
 
@@ -326,8 +363,9 @@ STORY(not_admitted, ASKED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames_are_paid),      cmocka_unit_test(wait_and_queue), cmocka_unit_test(end_behind_frames),
-		cmocka_unit_test(closed_while_waiting), cmocka_unit_test(admitted),       cmocka_unit_test(not_admitted),
+		cmocka_unit_test(frames_are_paid),   cmocka_unit_test(wait_and_queue),       cmocka_unit_test(many_behind_ping),
+		cmocka_unit_test(end_behind_frames), cmocka_unit_test(closed_while_waiting), cmocka_unit_test(admitted),
+		cmocka_unit_test(not_admitted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -307,7 +307,7 @@ void admission_cancel(struct relay *r, struct session *s, struct actions *out);
 void session_websocket_enter(struct relay *r, struct session *s, uint64_t now, const struct http_request *request, struct actions *out);
 /* Bytes as they were read. All are used up or, if the connection is not to be read on, kept. */
 void session_websocket_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t *p, size_t n, struct actions *out);
-/* Goes on with what was kept. */
+/* Goes on with what was kept; r->feed is what holds it. */
 void session_websocket_resume(struct relay *r, struct session *s, uint64_t now, const struct session_wait *w, struct actions *out);
 void session_websocket_held_cut(struct relay *r, struct session *s, uint64_t now);    /* nothing will come of what is kept */
 void session_websocket_pong(struct relay *r, struct session *s, struct actions *out); /* if one is due and the transport takes it */
