@@ -247,7 +247,7 @@ static struct candidate find_candidate(const struct home *h, const struct home_r
 {
 	struct candidate c = { 0 };
 
-	for (uint32_t i = 0; i < r->latencies; i++) {
+	for (uint32_t i = 0; i < r->latencies; i++) { /* in ascending order: ties go to the lower number (TRP-030) */
 		const struct home_latency *x = &r->latency[i];
 		uint64_t best = scaled(h, map, x->region, home_best(h, x->region));
 		if (x->region == h->prev) c.prev_now = scaled(h, map, x->region, x->ns);
@@ -271,6 +271,7 @@ static enum home_reason weigh(const struct home *h, const struct home_report *r,
 	return HOME_MOVED;
 }
 
+/* TRP-032: only latencies count here; a home that answers STUN is kept although its DERP port is dead. */
 static bool is_kept(enum home_reason reason) { return reason == HOME_KEPT_HEARD || reason == HOME_KEPT_CLOSE || reason == HOME_KEPT_SHARE; }
 
 static int64_t prefer(const struct home *h, const struct home_report *r, const struct candidate *c, enum home_reason *reason)

@@ -231,6 +231,7 @@ void metrics_vars(const struct relay *r, uint64_t now, struct reply *o)
 
 /* ---- Prometheus ---- */
 
+/* MET-001: the prefix of the set, and the type that the name's own prefix tells. */
 static void prom_number(struct reply *o, const char *prefix, const char *name, const char *type, uint64_t v)
 {
 	if (type != NULL) reply_format(o, "# TYPE %s%s %s\n", prefix, name, type);

@@ -135,7 +135,7 @@ static void count_clients(struct relay *r, const struct peer *peer, int sign)
 		r->count.clients_local += one;
 	else if (peer->forwarder != SLOT_NONE)
 		r->count.clients_remote += one;
-	r->count.clients_total = r->count.clients_local + r->count.clients_remote;
+	r->count.clients_total = r->count.clients_local + r->count.clients_remote; /* MET-003 */
 }
 
 static void list_add(struct relay *r, struct peer *peer, struct session *s)

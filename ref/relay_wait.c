@@ -82,12 +82,12 @@ bool session_pay(struct relay *r, struct session *s, uint64_t now, uint32_t n, s
 	}
 	wait = limit_take(&r->rates, &s->rate->bucket, now, n < LIMIT_RECEIVE_MIN ? n : LIMIT_RECEIVE_MIN); /* RAT-004 */
 	if (wait == 0) return false;
-	r->count.rate_limit_per_client_waited++; /* RAT-008 */
-	session_pause(r, s, PAUSE_RATE, now + wait, out);
+	r->count.rate_limit_per_client_waited++;          /* RAT-008 */
+	session_pause(r, s, PAUSE_RATE, now + wait, out); /* RAT-003: nothing is dropped; the window closes, and all frames wait */
 	return true;
 }
 
-/* RAT-006: whoever waits finishes that wait; after it every bucket is new and full. */
+/* RAT-006: whoever waits finishes that wait; after it every bucket is new and full, however often (TRP-026). */
 void rates_set(struct relay *r, uint64_t now, const char *json, size_t n)
 {
 	char error[200];

@@ -181,7 +181,7 @@ static void login_failed(struct relay *r, struct session *s, uint64_t now, const
 /* HSK-021; HSK-028: this is all the acknowledgement there is. */
 static void send_server_info(struct relay *r, struct session *s, const struct key *shared, struct actions *out)
 {
-	static const struct server_info info = { .version = FRAME_PROTOCOL_VERSION }; /* HSK-025 */
+	static const struct server_info info = { .version = FRAME_PROTOCOL_VERSION }; /* HSK-025, RAT-009 */
 	uint8_t nonce[KEY_NONCE], frame[LOGIN_FRAME_MAX];
 
 	rng_bytes(&r->rng, RNG_NONCE, nonce, sizeof nonce); /* KEY-005 */
@@ -240,7 +240,7 @@ static void login_client_info(struct relay *r, struct session *s, uint64_t now, 
 	key_wipe(&shared, sizeof shared);
 }
 
-/* When the login is done and bytes are left, they are read at once (HSK-018). */
+/* Not limited but by its lengths and times (RAT-011). When the login is done and bytes are left, they are read at once (HSK-018). */
 static void login_bytes(struct relay *r, struct session *s, uint64_t now, const uint8_t **p, size_t *n, struct actions *out)
 {
 	struct frame frame;
@@ -322,7 +322,7 @@ static void release(struct relay *r, struct session *s, uint64_t now, struct act
 			session_cut(r, now, s->token, s->wait->hold->bytes + s->wait->at, s->wait->hold->n - s->wait->at);
 		session_wait_free(s);
 	}
-	free(s->rate);
+	free(s->rate); /* RAT-007: the end of the connection ends its wait */
 	s->rate = NULL;
 	timer_cancel(&r->timers, &s->timer);
 }
