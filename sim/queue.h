@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct queued {
@@ -85,5 +86,8 @@ static inline bool queue_pop(struct queue *q, uint64_t until, struct queued *out
 	q->n--;
 	return true;
 }
+
+/* The k-th of what comes next, as far as the run goes; NULL: not known. */
+static inline const struct queued *queue_next(const struct queue *q, uint32_t k) { return q->front + k < q->run.n ? &q->run.v[q->front + k] : NULL; }
 
 #endif

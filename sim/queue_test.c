@@ -67,12 +67,18 @@ static void assert_queued(const struct queued *got, const struct queued *want)
 	assert_int_equal(got->kind, want->kind);
 }
 
-/* Takes the next at or before `until`, as the model does. Returns whether there was one. */
+/* Takes the next at or before `until`, as the model does; what the queue says comes next is true. Returns whether there was one. */
 static bool pop(struct world *w, uint64_t until)
 {
 	bool due = w->n > 0 && w->model[w->first].at <= until;
 	struct queued e;
 
+	for (uint32_t k = 0; k < 4; k++) {
+		const struct queued *next = queue_next(&w->q, k);
+		if (next == NULL) break;
+		assert_true(k < w->n);
+		assert_queued(next, &w->model[w->first + k]);
+	}
 	assert_int_equal(queue_pop(&w->q, until, &e), due);
 	if (!due) return false;
 	assert_queued(&e, &w->model[w->first]);
@@ -257,6 +263,26 @@ static void crowd_of_one_instant(void **state)
 	queue_free(&q);
 }
 
+/* What comes next is known as far as the run goes, and only that far. */
+static void next_is_known(void **state)
+{
+	struct world *w = world_new("next");
+
+	(void)state;
+	assert_null(queue_next(&w->q, 0));
+	for (uint32_t i = 0; i < 10; i++) push(w, 2000 + i);
+	assert_null(queue_next(&w->q, 0)); /* nobody has looked yet */
+	assert_true(pop(w, UINT64_MAX));
+	for (uint32_t k = 0; k < 9; k++) {
+		assert_non_null(queue_next(&w->q, k));
+		assert_int_equal(queue_next(&w->q, k)->id, k + 1);
+	}
+	assert_null(queue_next(&w->q, 9));
+	empty(w);
+	assert_null(queue_next(&w->q, 0));
+	world_free(w);
+}
+
 /* Every pair of times that differ in one bit alone, pushed in either order. */
 static void every_bit(void **state)
 {
@@ -277,9 +303,10 @@ static void every_bit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(against_model),   cmocka_unit_test(equal_times_in_order), cmocka_unit_test(until_keeps_time),
-		cmocka_unit_test(long_run_is_cut), cmocka_unit_test(equals_are_not_cut),   cmocka_unit_test(crowd_of_one_instant),
-		cmocka_unit_test(every_bit),
+		cmocka_unit_test(against_model),      cmocka_unit_test(equal_times_in_order),
+		cmocka_unit_test(until_keeps_time),   cmocka_unit_test(long_run_is_cut),
+		cmocka_unit_test(equals_are_not_cut), cmocka_unit_test(crowd_of_one_instant),
+		cmocka_unit_test(next_is_known),      cmocka_unit_test(every_bit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
