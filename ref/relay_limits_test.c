@@ -1,7 +1,7 @@
 /* What a relay allows: bytes a second, new connections a second, and who may come in at all. Every story runs with whole events, with
  * streams cut to single bytes and to pieces of 13 (TRP-004). The buckets themselves: limit_test.c. */
 #include "limit.h"
-#include "pair.h"
+#include "pair_relay.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,73 +10,13 @@
 
 #include <cmocka.h>
 
-enum { SERVER = 0x00, A = 0x20, B = 0x40, C = 0x60, D = 0x80, MESH = 0xe0 };
-
-static void each(void (*story)(struct pair *p, int r), const char *config)
-{
-	static const size_t chunks[] = { 0, 1, 13 };
-
-	for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
-		struct pair *p = pair_new(chunks[i]);
-		story(p, pair_relay(p, SERVER, config));
-		pair_free(p);
-	}
-}
-
-#define STORY(name, config) \
-	static void name##_story(struct pair *p, int r); \
-	static void name(void **state) \
-	{ \
-		(void)state; \
-		each(name##_story, config); \
-	} \
-	static void name##_story(struct pair *p, int r)
-
-#define RAW "raw=on\n"
-#define MESHED RAW "mesh-key=e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\n"
 #define RATED "rate-config={\"PerClientRateLimitBytesPerSec\":20000}\n"
 #define RATE 20000
 #define ASKED "verify-client-url=http://127.0.0.1:9/admit\n"
 
-static const struct relay_counters *counters(struct pair *p, int r) { return relay_counters(p->host[r].relay); }
-
 static uint8_t zeros[100000];
 
-static void silent(struct pair *p, int s)
-{
-	size_t n;
-
-	wire_rest(p, s, &n);
-	assert_int_equal(n, 0);
-	assert_int_equal(wire_end(p, s)->ended, PAIR_OPEN);
-}
-
-static void closed(struct pair *p, int s)
-{
-	size_t n;
-
-	wire_rest(p, s, &n);
-	assert_int_equal(n, 0);
-	assert_int_not_equal(wire_end(p, s)->ended, PAIR_OPEN);
-}
-
-static void frame_is(struct pair *p, int s, uint8_t type, const void *payload, uint32_t n)
-{
-	struct wire_frame f = { 0 };
-
-	if (!wire_frame(p, s, &f)) fail_msg("expected a %s, nothing came", frame_name(type));
-	if (f.type != type || f.n != n) fail_msg("expected a %s of %u, got a %s of %u", frame_name(type), n, frame_name(f.type), f.n);
-	if (payload != NULL) assert_memory_equal(f.p, payload, n);
-}
-
-static int login_mesh(struct pair *p, int r, uint8_t key)
-{
-	struct client_info info = { .version = 2, .mesh_key = pair_key(MESH) };
-
-	return wire_login(p, r, key, &info);
-}
-
-static void ping(struct pair *p, int s) { wire_send_frame(p, s, FRAME_PING, "pingpong", 8); }
+static void send_ping(struct pair *p, int s) { wire_send_frame(p, s, FRAME_PING, "pingpong", 8); }
 static void pong(struct pair *p, int s) { frame_is(p, s, FRAME_PONG, "pingpong", 8); }
 
 static struct relay_session_view view_of(struct pair *p, int r, int s)
@@ -96,13 +36,13 @@ STORY(payload_is_paid, RAW RATED)
 
 	for (int i = 0; i < 1000; i++) wire_send_frame(p, s, 0x7a, NULL, 0);
 	wire_send_frame(p, s, 0x7a, zeros, 65568 - 16);
-	ping(p, s);
+	send_ping(p, s);
 	pong(p, s);
-	ping(p, s);
+	send_ping(p, s);
 	pong(p, s); /* to the last token */
 	assert_int_equal(counters(p, r)->rate_limit_per_client_waited, 0);
 	wire_send_frame(p, s, 0x7a, NULL, 0);
-	ping(p, s);
+	send_ping(p, s);
 	silent(p, s);
 	pair_advance(p, 8 * NS_S / RATE - 1);
 	silent(p, s);
@@ -111,7 +51,7 @@ STORY(payload_is_paid, RAW RATED)
 	assert_int_equal(counters(p, r)->rate_limit_per_client_waited, 1); /* RAT-008 */
 	pair_advance(p, 50 * NS_S);                                        /* no more than full */
 	wire_send_frame(p, s, 0x7a, zeros, 65568 - 7);
-	ping(p, s);
+	send_ping(p, s);
 	silent(p, s);
 	pair_advance(p, NS_S / RATE);
 	pong(p, s);
@@ -128,7 +68,7 @@ STORY(all_wait, RAW RATED)
 	frame_is(p, b, FRAME_RECV_PACKET, NULL, 65568);
 	wire_send_packet(p, a, &to_b, "first", 5);
 	wire_send_frame(p, a, FRAME_NOTE_PREFERRED, "\x01", 1);
-	ping(p, a);
+	send_ping(p, a);
 	wire_send_packet(p, a, &to_b, "second", 6);
 	silent(p, a);
 	silent(p, b);
@@ -227,12 +167,12 @@ STORY(whose_bucket, MESHED RATED)
 	int s = wire_login(p, r, A, NULL), again = wire_login(p, r, A, NULL), m = login_mesh(p, r, B);
 
 	wire_send_frame(p, s, 0x7a, zeros, 65568);
-	ping(p, s);
+	send_ping(p, s);
 	silent(p, s);
-	ping(p, again);
+	send_ping(p, again);
 	pong(p, again);
 	for (int i = 0; i < 5; i++) wire_send_frame(p, m, 0x7a, zeros, 100000);
-	ping(p, m);
+	send_ping(p, m);
 	pong(p, m);
 }
 
@@ -247,7 +187,7 @@ STORY(reload, RAW RATED)
 
 	wire_send_frame(p, waits, 0x7a, zeros, 65568);
 	wire_send_frame(p, other, 0x7a, zeros, 65568);
-	ping(p, waits);
+	send_ping(p, waits);
 	pair_command(p, r, &command);
 	assert_int_equal(counters(p, r)->rate_limit_per_client_bytes_per_second, 20000);
 	assert_int_equal(counters(p, r)->rate_limit_per_client_burst_bytes, 65568); /* RAT-004: the raised value */
@@ -264,9 +204,9 @@ STORY(reload, RAW RATED)
 		int s = i == 0 ? waits : other;
 		wire_send_frame(p, s, 0x7a, zeros, 70000 - 4432); /* 65,568 */
 		wire_send_frame(p, s, 0x7a, zeros, 4432 - 8);
-		ping(p, s);
+		send_ping(p, s);
 		pong(p, s);
-		ping(p, s);
+		send_ping(p, s);
 		silent(p, s);
 		pair_advance(p, 8 * NS_S / 10000);
 		pong(p, s);
@@ -275,7 +215,7 @@ STORY(reload, RAW RATED)
 	command.p = (const uint8_t *)none, command.n = sizeof none - 1;
 	pair_command(p, r, &command);
 	for (int i = 0; i < 5; i++) wire_send_frame(p, other, 0x7a, zeros, 100000);
-	ping(p, other);
+	send_ping(p, other);
 	pair_advance(p, NS_S / 10000); /* the one it waited for */
 	pong(p, other);
 	assert_int_equal(counters(p, r)->rate_limit_per_client_burst_bytes, 0); /* RAT-001: forgotten */
@@ -290,7 +230,7 @@ STORY(limit_comes, RAW)
 	for (int i = 0; i < 5; i++) wire_send_frame(p, s, 0x7a, zeros, 65568);
 	pair_command(p, r, &(struct event_command){ .verb = COMMAND_RATES, .p = (const uint8_t *)json, .n = sizeof json - 1 });
 	wire_send_frame(p, s, 0x7a, zeros, 65568);
-	ping(p, s);
+	send_ping(p, s);
 	silent(p, s);
 	pair_advance(p, 8 * NS_S / RATE);
 	pong(p, s);
@@ -306,7 +246,7 @@ STORY(end_while_waiting, RAW RATED)
 		int s = wire_login(p, r, A, NULL);
 		before = relay_memory(p->host[r].relay);
 		wire_send_frame(p, s, 0x7a, zeros, 65568);
-		for (int k = 0; k < 100; k++) ping(p, s);
+		for (int k = 0; k < 100; k++) send_ping(p, s);
 		assert_true(view_of(p, r, s).waits);
 		if (i == 0) {
 			wire_reset(p, s);
@@ -371,7 +311,7 @@ STORY(login_is_free, RATED)
 	assert_int_equal(info.bucket_bytes_per_second, 0);
 	assert_int_equal(info.bucket_bytes_burst, 0);
 	wire_send_frame(p, s, 0x7a, zeros, 65568 - 8);
-	ping(p, s);
+	send_ping(p, s);
 	pong(p, s);
 }
 
@@ -711,7 +651,7 @@ STORY(admitted_and_limited, RAW ASKED RATED)
 	int s = knock(p, r, A);
 
 	wire_send_frame(p, s, 0x7a, zeros, 65568 - 8);
-	ping(p, s);
+	send_ping(p, s);
 	answer(p, r, 0, 200, "{\"Allow\":true}");
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	pong(p, s);
