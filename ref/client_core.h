@@ -53,6 +53,7 @@ struct client_region {
 	uint32_t nodes;
 	uint32_t texts_n;
 	bool tls;
+	bool from_url; /* URL mode: its one node has the time of the whole attempt */
 	uint16_t path_at;
 	struct client_node node[]; /* and behind them char texts[texts_n] */
 };

@@ -207,6 +207,7 @@ static struct client_region *region_from_url(const struct client_config *config,
 	if (dial.n == 0) dial = (struct config_text){ .p = u.host, .n = u.host_n };
 	b.region = region_alloc(1);
 	b.region->tls = u.tls;
+	b.region->from_url = true;
 	node = &b.region->node[0];
 	if (address_ip_parse(dial.p, dial.n, &ip)) {
 		ip.port = u.port;
@@ -299,7 +300,7 @@ static bool start_node(struct client *c, uint64_t now)
 	else
 		start_one(c, &c->dial[0], node->has_v4, node->ask_v4, &node->v4, false, host);
 	start_one(c, &c->dial[1], node->has_v6, node->ask_v6, &node->v6, true, host);
-	c->node_deadline = c->websocket ? TIME_NEVER : now + c->times.dial;
+	c->node_deadline = c->websocket || c->region->from_url ? TIME_NEVER : now + c->times.dial; /* CLI-015 is of region mode only */
 	return dialing(c);
 }
 

@@ -130,6 +130,19 @@ STORY(region_dial_timeout)
 	state_is(p, c, CLIENT_IDLE);
 }
 
+/* CLI-014: in URL mode, which has no second node, one that is silent costs the whole attempt's 10 s. */
+STORY(url_dial_timeout)
+{
+	int c;
+
+	pair_listen(p, wire_at, PAIR_SILENT, -1, TOKEN_NONE, false);
+	c = pair_client(p, A, WIRE "retry=manual\n");
+	pair_advance(p, 10 * NS_S - 1);
+	state_is(p, c, CLIENT_DIALING);
+	pair_advance(p, 1);
+	ended(p, c, 0, CLIENT_END_TIMEOUT);
+}
+
 /* CLI-014 over CLI-015: seven silent nodes end after 10 s, not 10.5. */
 STORY(region_all_silent)
 {
@@ -277,10 +290,11 @@ STORY(return_after)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reconnect),         cmocka_unit_test(connect_timeout),  cmocka_unit_test(backoff_original),
-		cmocka_unit_test(backoff_others),    cmocka_unit_test(region_order),     cmocka_unit_test(region_dial_timeout),
-		cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only), cmocka_unit_test(families_race),
-		cmocka_unit_test(names_asked),       cmocka_unit_test(region_changed),   cmocka_unit_test(return_after),
+		cmocka_unit_test(reconnect),        cmocka_unit_test(connect_timeout),   cmocka_unit_test(backoff_original),
+		cmocka_unit_test(backoff_others),   cmocka_unit_test(region_order),      cmocka_unit_test(region_dial_timeout),
+		cmocka_unit_test(url_dial_timeout), cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only),
+		cmocka_unit_test(families_race),    cmocka_unit_test(names_asked),       cmocka_unit_test(region_changed),
+		cmocka_unit_test(return_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
