@@ -36,7 +36,8 @@ void os_tls_free(struct os_tls *tls); /* after its streams; NULL is fine */
 bool os_tls_reload(struct os_tls *tls, char error[OS_TLS_ERROR_SIZE]);
 /* The same where the files have changed since, looked at once a second at most. `now` as os_now. */
 bool os_tls_refresh(struct os_tls *tls, uint64_t now, char error[OS_TLS_ERROR_SIZE]);
-/* The server certificate as a DERP map pins it (MAP-009): "sha256-raw:" and 64 hex digits. False: there is no server. */
+/* The server certificate as a DERP map pins it (MAP-009): "sha256-raw:" and 64 hex digits, terminated. False: there is
+ * no server. */
 bool os_tls_pin(const struct os_tls *tls, char out[OS_TLS_PIN]);
 
 /* ---- one connection ---- */
