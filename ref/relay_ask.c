@@ -45,7 +45,7 @@ static uint32_t ask_new(struct relay *r, bool name, uint32_t who)
 
 /* ---- admission ---- */
 
-/* RAT-018: mesh peers need no leave. RAT-020: asked at the login and never again. */
+/* RAT-018, MSH-006, TRP-040: mesh peers need no leave. RAT-020: asked at the login and never again. */
 bool admission_is_due(const struct relay *r, const struct session *s) { return r->admit_url != NULL && !s->mesh_peer; }
 
 /* URL, NUL, body (RAT-014, chapter 4.4). */

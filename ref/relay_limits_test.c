@@ -161,7 +161,7 @@ STORY(illegal_waits, RAW RATED)
 	}
 }
 
-/* RAT-005: a bucket a connection, not a key; mesh peers have none. */
+/* RAT-005, MSH-006: a bucket a connection, not a key; mesh peers have none. */
 STORY(whose_bucket, MESHED RATED)
 {
 	int s = wire_login(p, r, A, NULL), again = wire_login(p, r, A, NULL), m = login_mesh(p, r, B);
@@ -415,7 +415,7 @@ STORY(admitted, MESHED ASKED)
 	w = login_mesh(p, r, D);
 	wire_send_frame(p, w, FRAME_WATCH_CONNS, NULL, 0);
 	frame_is(p, w, FRAME_PEER_PRESENT, NULL, 51);
-	assert_int_equal(p->host[r].asks, 0); /* RAT-018 */
+	assert_int_equal(p->host[r].asks, 0); /* RAT-018, MSH-006, TRP-040 */
 	assert_int_equal(p->stream[w].end[1].read_max, PAIR_TURN);
 	s = knock(p, r, A);
 	silent(p, s);

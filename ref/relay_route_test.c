@@ -340,7 +340,7 @@ STORY(write_progress_under_load, RAW)
 	assert_int_equal(wire_end(p, b)->ended, PAIR_RESET);
 }
 
-/* SRV-019: a mesh peer has 30 s; write-timeout=0 means none. */
+/* SRV-019, MSH-006: a mesh peer has 30 s; write-timeout=0 means none. */
 STORY(write_deadline_mesh, MESHED "write-timeout=0s\n")
 {
 	static uint8_t big[60000];

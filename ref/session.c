@@ -396,7 +396,8 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 			session_close(r, s, now, "linger", true, out);
 		return;
 	}
-	if (now >= outbox_deadline(&s->out, session_limits(r, s))) { /* SRV-020, HTTP-022 */
+	/* SRV-020, HTTP-022. Ours counts no write_error: the packet in hand was the transport's already, and may have arrived. */
+	if (now >= outbox_deadline(&s->out, session_limits(r, s))) {
 		r->count.write_timeouts += s->phase >= SESSION_LOGIN;
 		relay_note(r, &(struct note){ .kind = NOTE_WRITE_TIMEOUT, .now = now, .token = s->token });
 		session_close(r, s, now, "write timeout", true, out);

@@ -289,7 +289,7 @@ uint64_t session_wait_memory(const struct session *s);
 bool session_pay(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out);
 static inline bool session_rate_wait(struct relay *r, struct session *s, uint64_t now, uint32_t n, struct actions *out)
 {
-	return r->rates.rate != 0 && !s->mesh_peer && n != 0 && session_pay(r, s, now, n, out); /* RAT-005 */
+	return r->rates.rate != 0 && !s->mesh_peer && n != 0 && session_pay(r, s, now, n, out); /* RAT-005, MSH-006 */
 }
 void rates_set(struct relay *r, uint64_t now, const char *json, size_t n);
 
