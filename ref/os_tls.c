@@ -38,6 +38,7 @@ struct os_tls {
 	struct tls_certificate own; /* of the server; hostname NULL: there is none */
 	char *ca_file;
 	uint16_t version_max;
+	bool no_tickets;
 	FILE *keylog;
 	BIO_METHOD *bio;
 	X509 *meta;
@@ -190,7 +191,7 @@ static bool client_context(struct os_tls *t, char error[OS_TLS_ERROR_SIZE])
 	}
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN); /* trusted is trusted, root or not */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_sess_set_new_cb(ctx, remember);
+	if (!t->no_tickets) SSL_CTX_sess_set_new_cb(ctx, remember);
 	t->client = ctx;
 	return true;
 }
@@ -276,6 +277,7 @@ struct os_tls *os_tls_new(const struct os_tls_config *config, char error[OS_TLS_
 	BIO_meth_set_write(t->bio, socket_write);
 	BIO_meth_set_ctrl(t->bio, socket_control);
 	t->version_max = config->version_max;
+	t->no_tickets = config->no_tickets;
 	if (config->ca_file != NULL) t->ca_file = strdup(config->ca_file);
 	good = config->keylog_file == NULL || keylog_init(t, config->keylog_file, error);
 	good = good &&
