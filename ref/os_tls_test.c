@@ -413,10 +413,18 @@ static void damage(void **state)
 	p[n - 1] ^= 1;
 	assert_int_equal(send(w.client.wire, p, n, 0), n);
 	assert_int_equal(read_some(&w.client, p, sizeof p, &n), OS_TLS_FAILED);
+	wires_end(&w);
+	w = wires_new(server, client, "relay.test", false);
+	shaken(&w);
+	assert_int_equal(write_one(&w.client, "before", 6, &blocked), 6);
+	move(&w);
 	close(w.server.wire);
 	w.server.wire = -1;
 	assert_int_equal(os_tls_write(w.server.s, &v, 1, &blocked, &error), 0);
 	assert_int_equal(error, EPIPE);
+	assert_int_equal(read_some(&w.server, p, sizeof p, &n), OS_TLS_OK); /* what came before is there all the same */
+	assert_int_equal(n, 6);
+	assert_int_equal(read_some(&w.server, p, sizeof p, &n), OS_TLS_EOF);
 	wires_end(&w);
 	os_tls_free(server);
 	os_tls_free(client);
