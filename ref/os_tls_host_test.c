@@ -157,15 +157,16 @@ static void client_is_secured(void **state)
 	puppet_end(p);
 }
 
-/* A peer that is not trusted, one that speaks no TLS, one that goes away in the middle, one that resets: CLOSED, and no SECURED. */
+/* A peer that is not trusted, one that speaks no TLS, one that goes away in the middle, one that resets, one that says goodbye:
+ * CLOSED, and no SECURED. */
 static void handshakes_fail(void **state)
 {
-	static const enum close_cause want[] = { CLOSE_TLS, CLOSE_TLS, CLOSE_TLS, CLOSE_RESET };
+	static const enum close_cause want[] = { CLOSE_TLS, CLOSE_TLS, CLOSE_TLS, CLOSE_RESET, CLOSE_TLS };
 	struct puppet *p = puppet_start(ours);
 	uint8_t in[100];
 
 	(void)state;
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		int fd;
 		if (i == 0) { /* it finds that the certificate is not valid, and says so */
 			struct os_tls *other = tls_new(NULL, "other.crt");
@@ -183,6 +184,7 @@ static void handshakes_fail(void **state)
 			if (i == 1) assert_int_equal(send(fd, "\x16\x03\x01\x00\x05hello", 10, 0), 10);
 			if (i == 2) shutdown(fd, SHUT_WR);
 			if (i == 3) plain_reset(fd);
+			if (i == 4) assert_int_equal(send(fd, "\x15\x03\x03\x00\x02\x01\x00", 7, 0), 7); /* close_notify */
 		}
 		assert_int_equal(await(p, EVENT_CLOSED, (uint32_t)i + 1)->cause, want[i]);
 		if (i == 1) assert_int_equal(plain_read(p, fd, in, sizeof in), 7); /* an alert */
