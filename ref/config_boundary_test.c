@@ -226,17 +226,19 @@ static void ports(void **state)
 	}
 }
 
-/* HTTP-001, HTTP-017: the longest texts that a configuration may hold go out as a request, whole. */
+/* HTTP-001, HTTP-034: the longest URL that a configuration may hold goes out as a request, whole, as a WebSocket too. */
 STORY(longest_request)
 {
-	char *path = line_of("url=http://192.0.2.50/", "p", 1022, "\nretry=manual\n"),
-	     *want = line_of("GET /", "p", 1022, " HTTP/1.1\r\nHost: 192.0.2.50\r\n");
+	char *host = line_of("url=http://", "h", 255, ":80/"), *url = line_of(host, "p", 1022, "\nretry=manual\ndial-host=192.0.2.50\n");
+	char *want = line_of("GET /", "p", 1022, " HTTP/1.1\r\nHost: "), *whole = line_of(want, "h", 255, ":80\r\n");
+	char *websocket = line_of(url, "websocket=on\n", 1, "");
 
 	wire_listens(p);
-	pair_client(p, A, path);
-	request_is(p, wire_relay(p), want);
-	free(path);
-	free(want);
+	pair_client(p, A, url);
+	request_is(p, wire_relay(p), whole);
+	pair_client(p, B, websocket);
+	request_is(p, wire_relay(p), whole);
+	free(host), free(url), free(want), free(whole), free(websocket);
 }
 
 int main(void)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { SERVER = 0x00, SERVER2 = 0xa0, A = 0x20, B = 0x40, C = 0x60, D = 0x80, MOST = WEBSOCKET_MESSAGE_MAX };
+enum { SERVER = 0x00, SERVER2 = 0xa0, A = 0x20, B = 0x40, C = 0x60, D = 0x80, MOST = 32768 };
 
 static void each(void (*story)(struct pair *p, int r), const char *config)
 {
@@ -414,6 +414,9 @@ STORY(message_too_long, "")
 	put_message_with_ping(p, s, MOST + 1);
 	close_is(p, s, WEBSOCKET_TOO_BIG);
 	ends(p, s, PAIR_OPEN);
+	s = ws_login(p, r, A);
+	wire_send(p, s, "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0x", 15); /* the largest that a header can say */
+	close_is(p, s, WEBSOCKET_TOO_BIG);
 }
 
 /* HTTP-031: the original takes a message of 32,769 bytes in before it closes. */

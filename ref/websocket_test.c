@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { MOST = WEBSOCKET_MESSAGE_MAX, MEMORY_MAX = 8192, EVENTS = 32 };
+enum { MOST = 32768, MEMORY_MAX = 8192, EVENTS = 32 };
 #define CLIENT ws_mask /* a stream that a client writes, as ws_put wants it; NULL: a server's */
 
 /* What reading a stream gave: the DERP bytes, and between which of them something else was said. */
