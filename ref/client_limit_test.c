@@ -75,6 +75,26 @@ STORY(queue_of_32)
 	assert_int_equal(pair_heard_count(p, c, DELIVER_DISCONNECTED), 1); /* the owner says when it dials */
 }
 
+/* The backlog: with 131,071 bytes on their way to a transport that takes none the next packet still goes out, with 131,072 and more it waits. */
+STORY(backlog_limit)
+{
+	static uint8_t packet[65536];
+	static const uint32_t more[] = { 65535 - 37, 65536 - 37, 65536 };
+	struct key b = pair_public(B);
+
+	wire_listens(p);
+	for (size_t i = 0; i < 3; i++) {
+		int c = pair_client(p, A, WIRE "raw=on\nretry=manual\n"), s = wire_ready(p, c, A);
+		wire_room(p, s, 0);
+		pair_send(p, c, &b, packet, 65536 - 37);
+		pair_send(p, c, &b, packet, more[i]);
+		assert_int_equal(client_packets_queued(client_of(p, c)), 0);
+		pair_send(p, c, &b, "x", 1);
+		assert_int_equal(client_packets_queued(client_of(p, c)), i != 0);
+		wire_reset(p, s);
+	}
+}
+
 static bool sends_one(struct pair *p, int c, uint32_t n)
 {
 	static uint8_t packet[1000];
@@ -286,14 +306,9 @@ STORY(ports)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lost_is_told),
-		cmocka_unit_test(leave),
-		cmocka_unit_test(queue_of_32),
-		cmocka_unit_test(bucket),
-		cmocka_unit_test(bucket_is_for_packets),
-		cmocka_unit_test(liveness),
-		cmocka_unit_test(head_start),
-		cmocka_unit_test(head_start_fails),
+		cmocka_unit_test(lost_is_told),  cmocka_unit_test(leave),      cmocka_unit_test(queue_of_32),
+		cmocka_unit_test(backlog_limit), cmocka_unit_test(bucket),     cmocka_unit_test(bucket_is_for_packets),
+		cmocka_unit_test(liveness),      cmocka_unit_test(head_start), cmocka_unit_test(head_start_fails),
 		cmocka_unit_test(ports),
 	};
 

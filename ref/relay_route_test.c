@@ -180,6 +180,27 @@ STORY(queue_limit, RAW)
 	ping(p, b);
 }
 
+/* The backlog: with 131,071 bytes on their way to a transport that takes none the next packet still goes out, with 131,072 and more it waits. */
+STORY(backlog_limit, RAW)
+{
+	static uint8_t packet[65536];
+	static const uint32_t more[] = { 65535 - 37, 65536 - 37, 65536 };
+
+	for (uint64_t i = 0; i < 3; i++) {
+		int a = login(p, r, A), b = login(p, r, B);
+		uint64_t sent = counters(p, r)->packets_sent;
+		wire_room(p, b, 0);
+		send_to(p, a, B, packet, 65536 - 37);
+		send_to(p, a, B, packet, more[i]);
+		assert_int_equal(counters(p, r)->packets_sent, sent + 2);
+		send_to(p, a, B, "x", 1);
+		assert_int_equal(counters(p, r)->packets_sent, sent + 2 + (i == 0));
+		assert_int_equal(relay_packets_queued(p->host[r].relay), i != 0);
+		wire_reset(p, a);
+		wire_reset(p, b);
+	}
+}
+
 /* SRV-011: the depth is the configuration's. */
 STORY(queue_depth, RAW "queue-depth=3\n")
 {
@@ -302,6 +323,19 @@ STORY(write_deadline_mesh, MESHED "write-timeout=0s\n")
 	assert_int_equal(wire_end(p, b)->ended, PAIR_OPEN);
 }
 
+/* SRV-022: without jitter the first KeepAlive comes after 60 s to the nanosecond, and the next after as many. */
+STORY(keepalive_exact, RAW "keepalive-jitter=0s\n")
+{
+	int s = login(p, r, A);
+
+	for (int i = 0; i < 3; i++) {
+		pair_advance(p, 60 * NS_S - 1);
+		silent(p, s);
+		pair_advance(p, 1);
+		frame_is(p, s, FRAME_KEEP_ALIVE, NULL, 0);
+	}
+}
+
 /* SRV-022, SRV-023, TRP-003: a KeepAlive every 60 to 65 s, the period fixed for each connection, other traffic or not. */
 STORY(keepalive, RAW)
 {
@@ -336,11 +370,22 @@ STORY(keepalive, RAW)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(packet_routed),       cmocka_unit_test(not_here_limited),   cmocka_unit_test(frames_in_order),
-		cmocka_unit_test(pings_counted),       cmocka_unit_test(ping_while_blocked), cmocka_unit_test(note_preferred),
-		cmocka_unit_test(queue_limit),         cmocka_unit_test(queue_depth),        cmocka_unit_test(left_while_blocked),
-		cmocka_unit_test(end_anywhere),        cmocka_unit_test(write_deadline),     cmocka_unit_test(write_progress_under_load),
-		cmocka_unit_test(write_deadline_mesh), cmocka_unit_test(keepalive),
+		cmocka_unit_test(packet_routed),
+		cmocka_unit_test(not_here_limited),
+		cmocka_unit_test(frames_in_order),
+		cmocka_unit_test(pings_counted),
+		cmocka_unit_test(ping_while_blocked),
+		cmocka_unit_test(note_preferred),
+		cmocka_unit_test(queue_limit),
+		cmocka_unit_test(backlog_limit),
+		cmocka_unit_test(queue_depth),
+		cmocka_unit_test(left_while_blocked),
+		cmocka_unit_test(end_anywhere),
+		cmocka_unit_test(write_deadline),
+		cmocka_unit_test(write_progress_under_load),
+		cmocka_unit_test(write_deadline_mesh),
+		cmocka_unit_test(keepalive_exact),
+		cmocka_unit_test(keepalive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
