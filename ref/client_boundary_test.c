@@ -82,18 +82,26 @@ static void enter(struct scene *x)
 	if (x->when == READY) wire_ready(x->p, x->c, A);
 }
 
-/* A box for A, with an object and blanks before it in what there is room for. */
-static void server_box(uint8_t *payload, uint32_t n)
+/* A box for A with this in it. */
+static void seal_info(uint8_t *payload, const uint8_t *json, uint32_t n)
 {
 	struct key private_key = pair_key(SERVER), public_key = pair_public(A), shared;
 	static const uint8_t nonce[KEY_NONCE] = { 5 };
-	uint8_t *json = mem_zero(1, n);
 
-	memset(json, ' ', n);
-	if (n > KEY_BOX_OVERHEAD) json[n - KEY_BOX_OVERHEAD - 1] = '}';
-	if (n > KEY_BOX_OVERHEAD + 1) json[n - KEY_BOX_OVERHEAD - 2] = '{';
 	assert_true(key_shared(&private_key, public_key.b, &shared));
-	key_seal(&shared, nonce, json, n - KEY_BOX_OVERHEAD, payload);
+	key_seal(&shared, nonce, json, n, payload);
+}
+
+/* Of n bytes in all: an object and blanks before it, in what there is room for. */
+static void server_info_of(uint8_t *payload, uint32_t n)
+{
+	uint8_t *json = mem_zero(1, n);
+	uint32_t json_n = n - KEY_BOX_OVERHEAD;
+
+	memset(json, ' ', json_n);
+	if (json_n > 0) json[json_n - 1] = '}';
+	if (json_n > 1) json[json_n - 2] = '{';
+	seal_info(payload, json, json_n);
 	free(json);
 }
 
@@ -110,7 +118,7 @@ static uint32_t make_frame(uint8_t type, uint32_t n, uint8_t *out)
 		memcpy(payload, frame_magic, FRAME_MAGIC);
 		memcpy(payload + FRAME_MAGIC, server.b, KEY_SIZE);
 	}
-	if (type == FRAME_SERVER_INFO && have >= KEY_BOX_OVERHEAD) server_box(payload, have);
+	if (type == FRAME_SERVER_INFO && have >= KEY_BOX_OVERHEAD) server_info_of(payload, have);
 	frame_keep_alive(payload + have);
 	return FRAME_HEADER + have;
 }
@@ -247,6 +255,41 @@ STORY(server_key_expected) { triples(p, LOGIN); }
 /* CLI-007, HSK-023, HSK-026: what comes before ServerInfo is treated like what comes behind it. */
 STORY(server_info_expected) { triples(p, SENT); }
 
+/* An object with arrays in it, so deep in all; returns its length. */
+static uint32_t deep_json(uint8_t *out, uint32_t depth)
+{
+	uint32_t n = (uint32_t)sprintf((char *)out, "{\"x\":");
+
+	memset(out + n, '[', depth - 1);
+	memset(out + n + depth - 1, ']', depth - 1);
+	n += 2 * (depth - 1);
+	out[n++] = '}';
+	return n;
+}
+
+/* HSK-009, HSK-026: JSON of ServerInfo 9,999 and 10,000 levels deep, one deeper, and 100,000. */
+STORY(info_depth)
+{
+	static const uint32_t depths[] = { 9999, 10000, 10001, 100000 };
+	struct scene x = { .p = p, .when = READY, .s = -1 };
+	uint8_t *json = mem_alloc(LONGEST), *payload = mem_alloc(LONGEST);
+
+	wire_listens(p);
+	x.c = pair_client(p, A, WIRE "raw=on\nretry=fixed\nretry-after=1s\n");
+	for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+		uint32_t n = deep_json(json, depths[i]);
+		size_t ready;
+		enter(&x);
+		ready = pair_heard_count(p, x.c, DELIVER_READY);
+		seal_info(payload, json, n);
+		wire_send_frame(p, x.s, FRAME_SERVER_INFO, payload, KEY_BOX_OVERHEAD + n);
+		assert_int_equal(pair_heard_count(p, x.c, DELIVER_READY), ready + (i < 2));
+		if (i >= 2) ended(p, x.c, i - 2, CLIENT_END_PROTOCOL);
+	}
+	free(json);
+	free(payload);
+}
+
 /* CLI-006, CLI-010, FRM-004, FRM-006, FRM-009..FRM-011, FRM-013, HSK-026, PGR-001, PGR-002, PGR-017, PGR-018, SRV-033, SRV-034: of a
  * relay, later. */
 STORY(of_relay) { triples(p, READY); }
@@ -334,7 +377,8 @@ STORY(packet_lengths)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(server_key_expected), cmocka_unit_test(server_info_expected), cmocka_unit_test(of_relay),
+		cmocka_unit_test(server_key_expected), cmocka_unit_test(server_info_expected),
+		cmocka_unit_test(info_depth),          cmocka_unit_test(of_relay),
 		cmocka_unit_test(every_border),        cmocka_unit_test(packet_lengths),
 	};
 

@@ -80,22 +80,29 @@ static int enter(const struct scene *x)
 	return s;
 }
 
-/* A ClientInfo of A, with JSON of n - 72 bytes in its box: an object and blanks before it. Shorter ones hold what there is room for. */
-static void client_info(uint8_t *payload, uint32_t n)
+/* A ClientInfo of A with this in its box. */
+static void seal_info(uint8_t *payload, const uint8_t *json, uint32_t n)
 {
 	struct key private_key = pair_key(A), public_key = pair_public(A), server = pair_public(SERVER), shared;
 	static const uint8_t nonce[KEY_NONCE] = { 4 };
-	uint8_t *json = mem_zero(1, n + 1);
 
-	memcpy(payload, public_key.b, n < KEY_SIZE ? n : KEY_SIZE);
-	if (n >= KEY_SIZE + KEY_BOX_OVERHEAD) {
-		uint32_t json_n = n - KEY_SIZE - KEY_BOX_OVERHEAD;
-		memset(json, ' ', json_n);
-		if (json_n > 0) json[json_n - 1] = '}';
-		if (json_n > 1) json[json_n - 2] = '{';
-		assert_true(key_shared(&private_key, server.b, &shared));
-		key_seal(&shared, nonce, json, json_n, payload + KEY_SIZE);
-	}
+	memcpy(payload, public_key.b, KEY_SIZE);
+	assert_true(key_shared(&private_key, server.b, &shared));
+	key_seal(&shared, nonce, json, n, payload + KEY_SIZE);
+}
+
+/* Of n bytes in all: an object and blanks before it. Shorter ones hold what there is room for. */
+static void client_info(uint8_t *payload, uint32_t n)
+{
+	uint32_t json_n = n - KEY_SIZE - KEY_BOX_OVERHEAD;
+	uint8_t *json;
+
+	if (n < KEY_SIZE + KEY_BOX_OVERHEAD) return;
+	json = mem_zero(1, json_n + 1);
+	memset(json, ' ', json_n);
+	if (json_n > 0) json[json_n - 1] = '}';
+	if (json_n > 1) json[json_n - 2] = '{';
+	seal_info(payload, json, json_n);
 	free(json);
 }
 
@@ -104,7 +111,7 @@ static uint32_t make_frame(uint8_t type, uint32_t n, uint8_t *out)
 {
 	static const uint8_t behind[FRAME_PING_SIZE];
 	uint32_t have = n < LONGEST ? n : LONGEST;
-	struct key b = pair_public(B), c = pair_public(C);
+	struct key a = pair_public(A), b = pair_public(B), c = pair_public(C);
 	uint8_t *payload = out + FRAME_HEADER;
 
 	frame_header(out, type, n);
@@ -112,7 +119,7 @@ static uint32_t make_frame(uint8_t type, uint32_t n, uint8_t *out)
 	if (type == FRAME_SEND_PACKET && have >= FRAME_KEY) memcpy(payload, b.b, FRAME_KEY);
 	if (type == FRAME_FORWARD_PACKET && have >= 2 * FRAME_KEY) memcpy(payload, c.b, FRAME_KEY), memcpy(payload + FRAME_KEY, b.b, FRAME_KEY);
 	if (type == FRAME_CLOSE_PEER && have >= FRAME_KEY) memcpy(payload, c.b, FRAME_KEY);
-	if (type == FRAME_CLIENT_INFO) client_info(payload, have);
+	if (type == FRAME_CLIENT_INFO) memcpy(payload, a.b, have < FRAME_KEY ? have : FRAME_KEY), client_info(payload, have);
 	frame_ping(payload + have, behind);
 	return FRAME_HEADER + have;
 }
@@ -247,6 +254,41 @@ static void triples(struct pair *p, int r, enum who who)
 /* HSK-006, HSK-007: the first frame. */
 STORY(first_frame, RAW) { triples(p, r, LOGIN); }
 
+/* An object with arrays in it, so deep in all; returns its length. */
+static uint32_t deep_json(uint8_t *out, uint32_t depth)
+{
+	uint32_t n = (uint32_t)sprintf((char *)out, "{\"x\":");
+
+	memset(out + n, '[', depth - 1);
+	memset(out + n + depth - 1, ']', depth - 1);
+	n += 2 * (depth - 1);
+	out[n++] = '}';
+	return n;
+}
+
+/* HSK-009: JSON of ClientInfo 9,999 and 10,000 levels deep, one deeper, and 100,000. */
+STORY(info_depth, RAW)
+{
+	static const uint32_t depths[] = { 9999, 10000, 10001, 100000 };
+	struct scene x = { .p = p, .r = r, .who = LOGIN };
+	uint8_t *json = mem_alloc(LONGEST), *payload = mem_alloc(LONGEST);
+
+	for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+		uint32_t n = deep_json(json, depths[i]);
+		int s = enter(&x);
+		seal_info(payload, json, n);
+		wire_send_frame(p, s, FRAME_CLIENT_INFO, payload, KEY_SIZE + KEY_BOX_OVERHEAD + n);
+		if (i < 2) {
+			frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
+			continue;
+		}
+		closed(p, s);
+		assert_string_equal(last_end(&x), no_box);
+	}
+	free(json);
+	free(payload);
+}
+
 /* FRM-004, FRM-005, FRM-007, FRM-008, FRM-011, FRM-012, FRM-014, FRM-015, SRV-002, SRV-025, SRV-028, SRV-029, SRV-031, SRV-032: of a
  * regular client. */
 STORY(of_client, MESHED) { triples(p, r, REGULAR); }
@@ -303,10 +345,8 @@ static void every_border(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(first_frame),
-		cmocka_unit_test(of_client),
-		cmocka_unit_test(of_mesh_peer),
-		cmocka_unit_test(every_border),
+		cmocka_unit_test(first_frame),  cmocka_unit_test(info_depth),   cmocka_unit_test(of_client),
+		cmocka_unit_test(of_mesh_peer), cmocka_unit_test(every_border),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
