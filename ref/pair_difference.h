@@ -8,7 +8,7 @@
 
 #include "pair_transcript.h"
 
-enum { DIFFERENCES_MAX = 100, DIFFERENCE_TEXT = 500 };
+enum { DIFFERENCES_MAX = 100, DIFFERENCE_TEXT = 500, PAUSE_MS = 50 };
 
 /* what: "+FRAME": ours wrote it and the recorded one did not; "-FRAME": the reverse; "rest M N": M recorded and N bytes of ours are no
  * whole frame; "messages ...": the WebSocket frames that ours wrote, of opcode and length or status; "+Date", "-Date": in the head. */
@@ -100,13 +100,18 @@ struct ends {
 	struct key client; /* as recorded */
 	bool other_client; /* ours has another key: the recorded one is unknown */
 	struct key ours;   /* which one */
+	bool watches;      /* it sent WatchConns */
 };
 
 static inline struct ends ends_of(const struct story *s, int conn)
 {
 	struct ends e = { .server = server_of(s, conn) };
+	struct pair_buf b = joined(s, conn, false);
+	struct list l = frames_of(&b);
 
 	client_key(s, conn, &e.client);
+	for (size_t i = 0; i < l.n; i++) e.watches |= l.v[i].type == FRAME_WATCH_CONNS;
+	free(l.v), free(b.p);
 	return e;
 }
 
@@ -138,9 +143,42 @@ static inline bool ordered(const struct wire_frame *a, const struct wire_frame *
 	       frame_looks_like_disco(a->p + KEY_SIZE, a->n - KEY_SIZE) == frame_looks_like_disco(b->p + KEY_SIZE, b->n - KEY_SIZE);
 }
 
+/* When each recorded frame was whole, in ms; the array is the caller's. All zero of a WebSocket, whose frames are not the records'. */
+static inline uint64_t *times_of(const struct story *s, int conn, size_t frames)
+{
+	uint64_t *ms = mem_zero(frames, sizeof *ms);
+	struct pair_buf b = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->records; i++) {
+		const struct record *r = &s->record[i];
+		struct list l;
+		if (r->conn != conn || !r->from_server) continue;
+		pair_put(&b, r->p, r->n);
+		l = frames_of(&b);
+		for (; n < l.n && n < frames; n++) ms[n] = r->ms;
+		free(l.v);
+	}
+	free(b.p);
+	return ms;
+}
+
+static inline bool is_update(const struct wire_frame *f)
+{
+	return f->type == FRAME_PEER_PRESENT || (f->type == FRAME_PEER_GONE && f->n == FRAME_GONE_SIZE && f->p[KEY_SIZE] != GONE_NOT_HERE);
+}
+
+/* Must the second of two recorded frames stay behind the first? Behind a pause everything must; of what a watcher is told only the list
+ * that it gets in one go has no order of its own (PGR-021, PGR-022, PGR-024). */
+static inline bool stays_behind(const struct ends *e, const struct wire_frame *a, uint64_t ms_a, const struct wire_frame *b, uint64_t ms_b)
+{
+	return ordered(a, b) || ms_b - ms_a >= PAUSE_MS || (e->watches && is_update(a) && is_update(b) && ms_a != ms_b);
+}
+
 /* Finds the place of each recorded frame among those that came, behind the places of those with which it may not change its order. What
  * has no place, and what is left, is a difference. */
-static inline void judge_frames(struct judge *j, const char *conn, const struct ends *e, const struct list *want, const struct list *got)
+static inline void judge_frames(struct judge *j, const char *conn, const struct ends *e, const uint64_t *ms, const struct list *want,
+                                const struct list *got)
 {
 	size_t *place = mem_zero(want->n, sizeof *place), pongs = 0; /* of want[i], from 1 */
 	bool *used = mem_zero(got->n, sizeof *used);
@@ -154,7 +192,7 @@ static inline void judge_frames(struct judge *j, const char *conn, const struct 
 			continue;
 		}
 		for (size_t h = 0; h < i; h++)
-			if (place[h] > k && ordered(&want->v[h], f)) k = place[h];
+			if (place[h] > k && stays_behind(e, &want->v[h], ms[h], f, ms[i])) k = place[h];
 		while (k < end && k < got->n && (used[k] || !same(e, f, &got->v[k]))) k++;
 		if (k >= end || k >= got->n) {
 			judge_frame(j, conn, '-', f);
@@ -200,6 +238,7 @@ static inline void judge_answer(struct judge *j, int conn, const struct pair_buf
 	char want_said[WS_SAID], got_said[WS_SAID], text[DIFFERENCE_TEXT];
 	struct list want, got, pings = frames_of(&asked);
 	struct ends ends = ends_of(s, conn);
+	uint64_t *ms;
 
 	pair_put(&stripped, came->p, came->n);
 	if (is_dated(&wanted) != is_dated(came)) judge_difference(j, name, is_dated(came) ? "+Date" : "-Date");
@@ -212,7 +251,9 @@ static inline void judge_answer(struct judge *j, int conn, const struct pair_buf
 		fail_msg("%s: the answer is %.*s", name, (int)got.head_n, (const char *)got.head);
 	snprintf(text, sizeof text, "rest %zu %zu", want.rest, got.rest);
 	if (want.rest != 0 || got.rest != 0) judge_difference(j, name, text);
-	judge_frames(j, name, &ends, &want, &got);
+	ms = times_of(s, conn, want.n);
+	judge_frames(j, name, &ends, ms, &want, &got);
+	free(ms);
 	pongs_fit(&pings, &want, &got);
 	free(want.v), free(got.v), free(pings.v);
 	free(wanted.p), free(asked.p), free(stripped.p);
