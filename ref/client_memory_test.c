@@ -1,5 +1,5 @@
 /* What a bad relay can make a client hold, and a bad sibling the relay by way of its mesh link: for each behaviour the most, as an
- * expression over the limits, and what was measured; and that nothing of it is left behind the connection. See memory_test.c. */
+ * expression over the limits, and what was measured; and that nothing of it is left behind the connection. See relay_memory_test.c. */
 #include "client_core.h"
 #include "digest.h"
 #include "mesh.h"

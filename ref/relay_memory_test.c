@@ -699,6 +699,15 @@ static void fragments(struct mem *w, uint32_t i)
 	mem_bytes(w, peer(w, i), ping, 6); /* and one that stays open */
 }
 
+static void upgrades_pings(struct mem *w, uint32_t i)
+{
+	uint8_t ping[6 + 125] = { 0x89, 0x80 | 125 };
+
+	mem_over(w, peer(w, i), CLOSE_RESET);
+	upgrades(w, i);
+	mem_pieces(w, peer(w, i), ping, sizeof ping, 1);
+}
+
 /* HTTP-030, HTTP-031: fragments are not joined; the answer to one ping is due. */
 static void websocket(void **state)
 {
@@ -713,8 +722,20 @@ static void websocket(void **state)
 		                            .act = fragments,
 		                            .leave = goes };
 
+	static const struct mem_row rest = { "WebSocket between two messages",
+		                             "HTTP-030",
+		                             "",
+		                             BOUND(sizeof(struct websocket)),
+		                             .others = PACKET + 4096, /* what was unmasked in this turn */
+		                             .work = 8192,
+		                             .unsent_most = HIGH_WATER,
+		                             .arrive = connects,
+		                             .act = upgrades_pings,
+		                             .leave = goes };
+
 	(void)state;
 	both(&row, 1000);
+	both(&rest, 1000);
 }
 
 int main(void)
