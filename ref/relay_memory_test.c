@@ -726,7 +726,7 @@ static void websocket(void **state)
 		                             "HTTP-030",
 		                             "",
 		                             BOUND(sizeof(struct websocket)),
-		                             .others = PACKET + 4096, /* what was unmasked in this turn */
+		                             .others = PACKET + 4096 + 4400, /* of the one that is being read: unmasked bytes, and wslay */
 		                             .work = 8192,
 		                             .unsent_most = HIGH_WATER,
 		                             .arrive = connects,
