@@ -121,6 +121,7 @@ struct client {
 	bool raw : 1, websocket : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
 	bool prefer_v6 : 1, insecure : 1, plain : 1, at_once : 1;
 	bool skipping : 1;            /* the frame under way is read and thrown away */
+	bool pong_due : 1;            /* `pong`, until the transport takes it */
 	uint32_t failures;            /* CLI-032 */
 	struct client_bucket *bucket; /* CLI-004 */
 	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
@@ -140,7 +141,6 @@ struct client {
 	struct client_proxy *proxy; /* NULL: none */
 	struct client_pings *pings;
 	struct client_closing *closing;
-	bool pong_due;
 	uint8_t pong[FRAME_PING_SIZE];
 	uint64_t wall_ns;
 	struct http_reader *http;

@@ -74,7 +74,7 @@ static void deliver(struct relay *r, struct session *to, uint64_t now, const str
 
 	/* Ours tracks a sender as soon as a packet of it is on its way; the original only when it is written (PGR-006, TRP-011). */
 	if (direct || !relay_is_derper(r)) {
-		peer_heard(r, to, x->src_peer, x->src);
+		if (x->src_peer == SLOT_NONE || !slotset_has(&to->seen, x->src_peer)) peer_heard(r, to, x->src_peer, x->src);
 	}
 	if (!direct) {
 		queue_parcel(r, to, now, x);
