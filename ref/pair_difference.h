@@ -11,7 +11,7 @@
 enum { DIFFERENCES_MAX = 100, DIFFERENCE_TEXT = 500, PAUSE_MS = 50 };
 
 /* what: "+FRAME": ours wrote it and the recorded one did not; "-FRAME": the reverse; "rest M N": M recorded and N bytes of ours are no
- * whole frame; "messages ...": the WebSocket frames that ours wrote, of opcode and length or status; "+Date", "-Date": in the head. */
+ * whole frame; "messages ...": the WebSocket frames that ours wrote, of opcode and length, or status and length of the words. */
 struct difference {
 	const char *story, *conn;
 	const char *rule; /* by which ours decides otherwise; NULL: not ours, `why` it is recorded so */
@@ -222,13 +222,6 @@ static inline void pongs_fit(const struct list *pings, const struct list *want, 
 	assert_true(came >= wanted);
 }
 
-static inline bool is_dated(const struct pair_buf *b)
-{
-	const uint8_t *end = b->n == 0 ? NULL : memmem(b->p, b->n, "\r\n\r\n", 4);
-
-	return end != NULL && memmem(b->p, (size_t)(end - b->p), "\r\nDate: ", 8) != NULL;
-}
-
 /* What a relay of ours wrote on a connection: its head byte by byte, its WebSocket messages one by one (HTTP-030, HTTP-031), its frames. */
 static inline void judge_answer(struct judge *j, int conn, const struct pair_buf *came)
 {
@@ -241,7 +234,6 @@ static inline void judge_answer(struct judge *j, int conn, const struct pair_buf
 	uint64_t *ms;
 
 	pair_put(&stripped, came->p, came->n);
-	if (is_dated(&wanted) != is_dated(came)) judge_difference(j, name, is_dated(came) ? "+Date" : "-Date");
 	ws_strip(&wanted, want_said);
 	ws_strip(&stripped, got_said);
 	snprintf(text, sizeof text, "messages%s", got_said);
