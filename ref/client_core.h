@@ -141,10 +141,10 @@ struct client {
 	struct client_proxy *proxy; /* NULL: none */
 	struct client_pings *pings;
 	struct client_closing *closing;
-	uint8_t pong[FRAME_PING_SIZE];
 	uint64_t wall_ns;
 	struct http_reader *http;
 	struct client_websocket *ws, *ws_closing; /* of the connection in use; of the last one, while it closes (HTTP-030) */
+	uint8_t pong[FRAME_PING_SIZE];
 };
 
 static inline const char *region_text(const struct client_region *r, uint16_t at) { return (const char *)&r->node[r->nodes] + at; }
