@@ -182,7 +182,7 @@ test-units: ## build and run every *_test.c, of which the failures are shown
 test-unit: $(BUILD)/tests/$(T) ## one of them: make test-unit T=ref/frame_test
 	$<
 
-check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs, system calls of a run
+check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs, limits, system calls of a run
 	@.ci/install check
 	@.ci/check
 
