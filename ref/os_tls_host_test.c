@@ -479,32 +479,35 @@ static void turns_are_bounded(void **state)
 	puppet_end(p);
 }
 
-/* Aborts each connection at its second bytes, while more of it waits within TLS. */
+enum { BITE = 1000 };
+
+/* Reads little at once, and aborts each connection at its second bytes, while more of it waits within TLS. */
 static void abort_second(struct puppet *p, const struct event *e, struct actions *out)
 {
 	uint32_t n = 0;
 
+	if (e->kind == EVENT_SECURED) actions_read(out, e->token, BITE);
 	if (e->kind != EVENT_BYTES) return;
 	for (uint32_t i = 0; i < p->n; i++) n += p->v[i].kind == EVENT_BYTES && p->v[i].token == e->token;
 	if (n == 1) actions_close(out, e->token, true);
 }
 
-/* Who is gone is read no more, however much of it had been read ahead. */
+/* Who is gone is read no more, however much of it had been read ahead: here of more connections than one turn has room for. */
 static void aborted_with_more(void **state)
 {
-	enum { FARS = 12, SIZE = 4 * OS_TURN_MAX };
+	enum { FARS = OS_TURN_MAX / BITE + 20, RECORDS = 10 };
 	struct puppet *p = puppet_start(ours);
 	struct far f[FARS];
-	static uint8_t bytes[SIZE];
+	static const uint8_t bytes[BITE];
 
 	(void)state;
+	p->also = abort_second;
 	for (int i = 0; i < FARS; i++) {
 		f[i] = far_new(p);
 		far_shake(p, &f[i]);
 	}
 	await(p, EVENT_SECURED, FARS);
-	p->also = abort_second;
-	for (int i = 0; i < FARS; i++) far_write(&f[i], bytes, SIZE);
+	for (int i = 0; i < FARS * RECORDS; i++) far_write(&f[i % FARS], bytes, sizeof bytes);
 	for (uint32_t i = 1; i <= FARS; i++) assert_int_equal(await(p, EVENT_CLOSED, i)->cause, CLOSE_LOCAL);
 	quiet(p);
 	assert_int_equal(count(p, EVENT_BYTES), 2 * FARS);
