@@ -37,6 +37,7 @@ struct remembered {
 struct os_tls {
 	struct tls_certificate own; /* of the server; hostname NULL: there is none */
 	char *ca_file;
+	uint16_t version_max;
 	FILE *keylog;
 	BIO_METHOD *bio;
 	X509 *meta;
@@ -78,6 +79,7 @@ static SSL_CTX *context_new(struct os_tls *t, const SSL_METHOD *method)
 	bool good = ctx != NULL && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 && /* HTTP-019 */
 	            SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384") == 1;
 
+	good = good && SSL_CTX_set_max_proto_version(ctx, t->version_max) == 1;
 	assert(good);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
@@ -273,6 +275,7 @@ struct os_tls *os_tls_new(const struct os_tls_config *config, char error[OS_TLS_
 	BIO_meth_set_read(t->bio, socket_read);
 	BIO_meth_set_write(t->bio, socket_write);
 	BIO_meth_set_ctrl(t->bio, socket_control);
+	t->version_max = config->version_max;
 	if (config->ca_file != NULL) t->ca_file = strdup(config->ca_file);
 	good = config->keylog_file == NULL || keylog_init(t, config->keylog_file, error);
 	good = good &&

@@ -2,7 +2,7 @@
  * like pair.h.
  *
  * In a folder of their own: ca.crt and other.crt, two roots; NAME.crt and NAME.key of hosts: relay.test (ECDSA, by ca, with its
- * root behind it), rsa.test (RSA), expired.test (until yesterday), stranger.test (by other). */
+ * root behind it; the same for 127.0.0.1), rsa.test (RSA), expired.test (until yesterday), stranger.test (by other). */
 #ifndef REF_PAIR_CERTIFICATES_H
 #define REF_PAIR_CERTIFICATES_H
 
@@ -61,7 +61,7 @@ static inline int certificates_setup(void **state)
 		"  -addext subjectAltName=DNS:$1.test,DNS:*.$1.test,IP:127.0.0.1,IP:::1;"
 		" openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -copy_extensions copy -days $4 -set_serial 77 -out $1.test.crt; };"
 		"leaf relay ca \"ec $ec\" 20; leaf expired ca \"ec $ec\" -1; leaf stranger other \"ec $ec\" 20; leaf rsa ca rsa:2048 20;"
-		"cat ca.crt >>relay.test.crt");
+		"cat ca.crt >>relay.test.crt; for n in crt key; do cp relay.test.$n 127.0.0.1.$n; done");
 }
 
 static inline int certificates_teardown(void **state)
