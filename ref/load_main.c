@@ -40,7 +40,7 @@ static const char help[] =
 	"      --warmup T          load before measuring (default 300ms)\n"
 	"      --timeout T         time for all clients to log in (default 60s)\n"
 	"      --pid PID           a relay's process, of which CPU time and memory are read; may be repeated\n"
-	"      --ca FILE           trust the certificates in it (PEM) instead of the system's\n"
+	"      --ca FILE           certificates to trust in https, instead of the system's\n"
 	"      --insecure          judge no certificate\n"
 	"      --websocket         DERP in WebSocket messages\n"
 	"      --raw               DERP from byte 0, without HTTP\n"
@@ -66,13 +66,13 @@ enum option_id {
 	WARMUP,
 	TIMEOUT,
 	PID,
-	CA,
 	INSECURE,
 	WEBSOCKET,
 	RAW,
 	MESH_PSK,
 	SET,
-	JSON
+	JSON,
+	CA
 };
 
 static const struct os_option options[] = {
@@ -114,14 +114,15 @@ struct app {
 	struct os_cli cli;
 	struct os_config config;
 	enum mode mode;
-	const char *url[2], *mesh_psk_file, *ca_file;
+	const char *url[2], *mesh_psk_file;
 	uint32_t pid[PIDS_MAX], pids, urls;
 	bool json;
 	uint64_t clients, size, batch, window, rate, logins, time, warmup, timeout;
 	struct swarm *swarm;
+	struct os_tls_config tls_config;
+	struct os_tls *tls;
 	struct os_loop *loop;
 	struct os_host *host;
-	struct os_tls *tls;
 	struct cost cost;         /* of the measured time */
 	struct swarm_count count; /* the same */
 	uint64_t resident[STEPS]; /* idle: with 0, a tenth and all of the clients */
@@ -186,7 +187,7 @@ static int set_option(struct app *app, int id)
 
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-load " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-load " DERP_VERSION); return OS_EXIT_FINE;
 	case CLIENTS: return number(app, 1, SWARM_CLIENTS_MAX, &app->clients);
 	case PAIRS:
 		end = number(app, 1, SWARM_CLIENTS_MAX / 2, &app->clients);
@@ -201,7 +202,7 @@ static int set_option(struct app *app, int id)
 	case WARMUP: return duration(app, &app->warmup);
 	case TIMEOUT: return duration(app, &app->timeout);
 	case PID: return set_pid(app);
-	case CA: app->ca_file = app->cli.value; return -1;
+	case CA: app->tls_config.ca_file = app->cli.value; return -1;
 	case INSECURE: return line(app, "insecure=on");
 	case WEBSOCKET: return line(app, "websocket=on");
 	case RAW: return line(app, "raw=on");
@@ -344,16 +345,17 @@ static void leave(struct app *app)
 static int start(struct app *app)
 {
 	struct machine_env env = { 0 };
-	char error[OS_TLS_ERROR_SIZE];
+	char error[OS_ERROR_SIZE], tls_error[OS_TLS_ERROR_SIZE];
 	struct cost now;
 
+	app->tls_config.no_tickets = true; /* a relay is asked for whole handshakes, as the original's clients ask */
+	app->tls = os_tls_new(&app->tls_config, tls_error);
+	if (app->tls == NULL) return os_cli_usage(&app->cli, "%s", tls_error);
 	os_tcp_raise_limit();
 	app->loop = os_loop_new();
 	if (app->loop == NULL || !os_loop_signals(app->loop)) return cannot(app, strerror(errno));
 	read_cost(app, &now);
 	app->resident[0] = now.resident;
-	app->tls = os_tls_new(&(struct os_tls_config){ .ca_file = app->ca_file }, error);
-	if (app->tls == NULL) return os_cli_usage(&app->cli, "%s", error);
 	app->swarm = swarm_new(&env);
 	app->host = os_host_new(app->loop, swarm_machine(app->swarm), &app->owner);
 	os_host_tls(app->host, app->tls);
@@ -489,8 +491,8 @@ int main(int argc, char **argv)
 	}
 	os_host_free(app.host);
 	if (app.swarm != NULL) machine_free(swarm_machine(app.swarm));
-	os_tls_free(app.tls);
 	os_loop_free(app.loop);
+	os_tls_free(app.tls);
 	key_wipe(&app.config, sizeof app.config);
 	return end;
 }

@@ -110,6 +110,14 @@ static void hear(const struct scene *s, int fd, uint8_t *p, size_t n)
 	}
 }
 
+/* The relay ends it; whoever does not answer its FIN is waited for, so this one does. */
+static void is_let_go(const struct scene *s, int fd)
+{
+	AWAIT(s->loop, is_closed(fd));
+	close(fd);
+	AWAIT(s->loop, os_host_connections(s->box->party.host) == 2);
+}
+
 static const char request[] = "GET /derp HTTP/1.1\r\nHost: x\r\nUpgrade: DERP\r\nConnection: Upgrade\r\nDerp-Fast-Start: 1\r\n\r\n";
 
 /* A stranger that has logged in; *key is its public key. */
@@ -167,11 +175,12 @@ static void half_open_logins(void **state)
 		fd[i] = stranger(&s);
 		if (i % 3 != 0) assert_true(tell(&s, fd[i], request, i % 3 == 1 ? 20 : sizeof request - 1));
 	}
-	AWAIT(s.loop, os_host_connections(s.box->party.host) == 2);
+	run_for(&s, 800 * NS_MS);
 	for (int i = 0; i < N; i++) {
-		while (!is_closed(fd[i])) continue; /* a ServerKey may lie before the end */
+		assert_true(is_closed(fd[i]) || is_closed(fd[i])); /* a ServerKey may lie before the end */
 		close(fd[i]);
 	}
+	AWAIT(s.loop, os_host_connections(s.box->party.host) == 2);
 	scene_close(&s);
 }
 
@@ -185,7 +194,7 @@ static void slow_login(void **state)
 	(void)state;
 	scene_open(&s, "http-timeout=300ms\n");
 	fd = stranger(&s);
-	while (said < sizeof request - 1 && tell(&s, fd, request + said, 1)) {
+	while (said < sizeof request - 1 && !is_closed(fd) && tell(&s, fd, request + said, 1)) {
 		said++;
 		run_for(&s, 5 * NS_MS);
 	}
@@ -207,8 +216,7 @@ static void endless_request(void **state)
 	memcpy(junk, "GET /derp HTTP/1.1\r\nX: ", 23);
 	fd = stranger(&s);
 	tell(&s, fd, junk, sizeof junk);
-	AWAIT(s.loop, os_host_connections(s.box->party.host) == 2);
-	close(fd);
+	is_let_go(&s, fd);
 	scene_close(&s);
 }
 
@@ -225,8 +233,7 @@ static void large_client_info(void **state)
 		assert_true(tell(&s, fd, request, sizeof request - 1));
 		header(junk, FRAME_CLIENT_INFO, (256 << 10) + more);
 		tell(&s, fd, junk, more == 0 ? sizeof junk : FRAME_HEADER);
-		AWAIT(s.loop, os_host_connections(s.box->party.host) == 2);
-		close(fd);
+		is_let_go(&s, fd);
 	}
 	assert_int_equal(relay_counters(s.box->relay)->logins, 2);
 	scene_close(&s);
@@ -247,8 +254,7 @@ static void giant_frames(void **state)
 	fd = member(&s, NULL, &key);
 	header(junk, FRAME_SEND_PACKET, UINT32_MAX);
 	tell(&s, fd, junk, FRAME_HEADER);
-	AWAIT(s.loop, os_host_connections(s.box->party.host) == 2);
-	close(fd);
+	is_let_go(&s, fd);
 	fd = member(&s, NULL, &key);
 	held = relay_memory(s.box->relay);
 	header(junk, 0x7a, UINT32_MAX);
@@ -322,8 +328,7 @@ static void wrong_mesh_key(void **state)
 	for (int i = 0; i < 20; i++) {
 		int fd = member(&s, wrong, &key);
 		assert_true(tell(&s, fd, frame, sizeof frame));
-		AWAIT(s.loop, os_host_connections(s.box->party.host) == 2);
-		close(fd);
+		is_let_go(&s, fd);
 	}
 	scene_close(&s);
 }
@@ -398,7 +403,7 @@ static void idle_crowd(void **state)
 	crowd.owner.stream = NULL;
 	snprintf(text, sizeof text, "url=http://127.0.0.1:%u/derp\njob=idle\nclients=%u\n", s.box->at.port, (unsigned)n);
 	os_host_start(crowd.host, text, strlen(text), swarm_slots((uint32_t)n));
-	for (uint64_t until = os_now() + 60 * NS_S; swarm_count(idle)->ready < n && os_now() < until;) os_loop_turn(s.loop, os_now() + NS_MS);
+	for (uint64_t until = os_now() + 60 * NS_S; swarm_count(idle)->ready < n && os_now() < until;) { os_loop_turn(s.loop, os_now() + NS_MS); static uint64_t last; if (os_now()-last > NS_S) {last=os_now(); printf("%llu ready %llu failed %llu conns\n", (unsigned long long)swarm_count(idle)->ready, (unsigned long long)swarm_count(idle)->failed, (unsigned long long)os_host_connections(s.box->party.host));} }
 	assert_int_equal(swarm_count(idle)->ready, n);
 	run_for(&s, 500 * NS_MS);
 	assert_int_equal(swarm_count(idle)->ended, 0);
