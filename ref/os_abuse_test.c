@@ -403,7 +403,7 @@ static void idle_crowd(void **state)
 	crowd.owner.stream = NULL;
 	snprintf(text, sizeof text, "url=http://127.0.0.1:%u/derp\njob=idle\nclients=%u\n", s.box->at.port, (unsigned)n);
 	os_host_start(crowd.host, text, strlen(text), swarm_slots((uint32_t)n));
-	for (uint64_t until = os_now() + 60 * NS_S; swarm_count(idle)->ready < n && os_now() < until;) { os_loop_turn(s.loop, os_now() + NS_MS); static uint64_t last; if (os_now()-last > NS_S) {last=os_now(); printf("%llu ready %llu failed %llu conns\n", (unsigned long long)swarm_count(idle)->ready, (unsigned long long)swarm_count(idle)->failed, (unsigned long long)os_host_connections(s.box->party.host));} }
+	for (uint64_t until = os_now() + 60 * NS_S; swarm_count(idle)->ready < n && os_now() < until;) os_loop_turn(s.loop, os_now() + NS_MS);
 	assert_int_equal(swarm_count(idle)->ready, n);
 	run_for(&s, 500 * NS_MS);
 	assert_int_equal(swarm_count(idle)->ended, 0);
