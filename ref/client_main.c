@@ -326,7 +326,7 @@ static int set_option(struct app *app, int id)
 
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-client " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-client " DERP_VERSION); return OS_EXIT_FINE;
 	case TO: return set_key(app, &app->to, &app->has_to);
 	case SIZE: app->has_size = true; return os_cli_u64(&app->cli, 0, FRAME_PACKET_MAX, &app->size) ? -1 : OS_EXIT_USAGE;
 	case DATA: app->data = value; return -1;

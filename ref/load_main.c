@@ -181,7 +181,7 @@ static int set_option(struct app *app, int id)
 
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-load " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-load " DERP_VERSION); return OS_EXIT_FINE;
 	case CLIENTS: return number(app, 1, SWARM_CLIENTS_MAX, &app->clients);
 	case PAIRS:
 		end = number(app, 1, SWARM_CLIENTS_MAX / 2, &app->clients);

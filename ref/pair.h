@@ -151,7 +151,7 @@ static inline int wire_login(struct pair *p, int relay, uint8_t key, const struc
 {
 	static const char request[] = "GET /derp HTTP/1.1\r\nHost: relay.test\r\nUpgrade: DERP\r\nConnection: Upgrade\r\nDerp-Fast-Start: 1\r\n\r\n";
 	struct client_info usual = { .version = 2, .can_ack_pings = true };
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	struct key server;
 	int s = wire_connect(p, relay);
 

@@ -148,7 +148,7 @@ static int set_option(struct app *app, int id)
 {
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-relay " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-relay " DERP_VERSION); return OS_EXIT_FINE;
 	case ADDRESS: return parse_address(app) ? -1 : OS_EXIT_USAGE;
 	case KEYFILE: app->key_file = app->cli.value; return -1;
 	case MESH_PSK: app->mesh_psk_file = app->cli.value; return -1;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { SERVER = 0x00, SERVER2 = 0xa0, A = 0x20, B = 0x40, C = 0x60, D = 0x80, MOST = WEBSOCKET_MESSAGE_MAX };
+enum { SERVER = 0x00, SERVER2 = 0xa0, A = 0x20, B = 0x40, C = 0x60, D = 0x80, MOST = 32768 };
 
 static void each(void (*story)(struct pair *p, int r), const char *config)
 {

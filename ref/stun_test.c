@@ -199,20 +199,20 @@ static void request_lengths(void **state)
 	assert_int_equal(stun_request_parse(NULL, 0, got), STUN_BAD_HEADER);
 }
 
-/* Our limit on a message: 1500 bytes are looked at, one more is not. */
+/* Our limit on a message: 1500 bytes are looked at, four more, or as many as a datagram holds, are not. */
 static void request_longest(void **state)
 {
-	static uint8_t filler[STUN_MESSAGE_MAX];
-	uint8_t m[STUN_MESSAGE_MAX + 8], got[STUN_TXID];
+	static uint8_t filler[65536], m[65536];
+	uint8_t got[STUN_TXID];
 
 	(void)state;
-	for (uint32_t n = STUN_MESSAGE_MAX - 4; n <= STUN_MESSAGE_MAX + 4; n += 4) {
+	for (uint32_t n = 1496; n <= 65504; n += n < 1504 ? 4 : 64000) {
 		uint32_t at = STUN_HEADER;
 		memcpy(m, golden_request, at);
 		at += put_attribute(m + at, 0x8022, "tailnode", 8);
 		at += put_attribute(m + at, 0x7777, filler, n - at - 4 - 8);
 		assert_int_equal(put_fingerprint(m, at), n);
-		assert_int_equal(request_of(m, n, got), n <= STUN_MESSAGE_MAX ? STUN_GOOD : STUN_BAD_HEADER);
+		assert_int_equal(request_of(m, n, got), n <= 1500 ? STUN_GOOD : STUN_BAD_HEADER);
 	}
 }
 
@@ -263,6 +263,19 @@ static void responses_judged(void **state)
 			if (!address_equal(&got, &want)) fail_msg("case %zu: another address", i);
 		}
 	}
+}
+
+/* The same limit on what a server sends: its answer with so many bytes behind it. */
+static void response_longest(void **state)
+{
+	static const uint32_t lengths[] = { 1499, 1500, 1501, 65507 };
+	static uint8_t m[65507];
+	uint8_t got_txid[STUN_TXID];
+	struct address got;
+
+	(void)state;
+	memcpy(m, golden_response, sizeof golden_response);
+	for (size_t i = 0; i < 4; i++) assert_int_equal(response_of(m, lengths[i], got_txid, &got), i < 2 ? STUN_GOOD : STUN_BAD_HEADER);
 }
 
 /* Cut off anywhere it is none; and requests are no responses, nor the reverse. */
@@ -367,10 +380,10 @@ static void recorded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(crc_known),        cmocka_unit_test(request_golden),  cmocka_unit_test(response_golden),
-		cmocka_unit_test(requests_judged),  cmocka_unit_test(request_bits),    cmocka_unit_test(fingerprint_of_other_length),
-		cmocka_unit_test(request_lengths),  cmocka_unit_test(request_longest), cmocka_unit_test(responses_judged),
-		cmocka_unit_test(response_lengths), cmocka_unit_test(recorded),
+		cmocka_unit_test(crc_known),        cmocka_unit_test(request_golden),   cmocka_unit_test(response_golden),
+		cmocka_unit_test(requests_judged),  cmocka_unit_test(request_bits),     cmocka_unit_test(fingerprint_of_other_length),
+		cmocka_unit_test(request_lengths),  cmocka_unit_test(request_longest),  cmocka_unit_test(responses_judged),
+		cmocka_unit_test(response_lengths), cmocka_unit_test(response_longest), cmocka_unit_test(recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
