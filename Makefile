@@ -86,7 +86,8 @@ REF_LIBS = $(BUILD)/libderp.a
 OS_LIBS = $(if $(OS),$(BUILD)/libderpos.a) $(BUILD)/libderp.a
 SIM_LIBS = $(BUILD)/libderpsim.a $(OS_LIBS)
 LINK = $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
-SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
+TLS_LIBS = -Wl,--as-needed -lssl -lcrypto
+SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpos,$^),$(TLS_LIBS)) $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
 define link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
