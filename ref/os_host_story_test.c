@@ -248,7 +248,7 @@ static struct os_tls *tls_of_all;
 static int setup(void **state)
 {
 	struct os_tls_config config = { .certdir = "127.0.0.1", .hostname = "127.0.0.1", .ca_file = "127.0.0.1/127.0.0.1.crt" };
-	char folder[] = "/var/tmp/derp-story-XXXXXX", command[60], error[OS_TLS_ERROR_SIZE];
+	char folder[] = P_tmpdir "/derp-story-XXXXXX", command[60], error[OS_TLS_ERROR_SIZE];
 
 	(void)state;
 	if (mkdtemp(folder) == NULL || chdir(folder) != 0) return -1;

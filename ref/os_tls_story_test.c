@@ -5,6 +5,9 @@
 #include "pair_sockets.h"
 #include "pair_tls.h"
 
+#include <errno.h>
+#include <netinet/in.h>
+
 static struct os_tls *ours; /* of relays and clients: its root is trusted */
 
 static int setup(void **state)
@@ -126,12 +129,75 @@ static void crowd_at_the_door(void **state)
 	os_loop_free(loop);
 }
 
+static int stranger(const struct box *b, int kind)
+{
+	/* A ClientHello that announces 16 KiB, noise, an alert, HTTP, a record longer than any may be. */
+	static const char *const word[] = { "\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03", "\xff\xfe\xfd\xfc\xfb\xfa",
+		                            "\x15\x03\x03\x00\x02\x02\x28", "GET /derp HTTP/1.1\r\n\r\n", "\x16\x03\x01\xff\xff\x01" };
+	static const uint32_t n[] = { 11, 6, 7, 22, 6 };
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(b->at.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
+	if (kind < 5) assert_int_equal(send(fd, word[kind], n[kind], MSG_NOSIGNAL), n[kind]); /* else it says nothing at all */
+	return fd;
+}
+
+/* FIN or a reset, perhaps behind an alert. */
+static bool shown_out(int fd)
+{
+	char alert[7];
+	ssize_t n = recv(fd, alert, sizeof alert, MSG_DONTWAIT);
+
+	if (n == sizeof alert) n = recv(fd, alert, sizeof alert, MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+/* Strangers who speak no TLS, or begin and do not go on: each is shown out within the time for a request (HTTP-022), and none of the packets
+ * between two who are in is late or lost. */
+static void strangers_at_the_door(void **state)
+{
+	enum { STRANGERS = 90, KINDS = 6 };
+	struct os_loop *loop = os_loop_new();
+	struct box *b = box_new(loop, ours);
+	struct peer *from, *to;
+	struct packet *packet = pattern(1000, 1);
+	int fd[STRANGERS];
+
+	(void)state;
+	box_start(b, "http-timeout=300ms\n");
+	from = peer_new(loop, b, ours, "");
+	to = peer_new(loop, b, ours, "");
+	AWAIT(loop, from->ready == 1 && to->ready == 1);
+	for (uint32_t i = 0; i < STRANGERS; i++) {
+		uint64_t sent = os_now();
+		fd[i] = stranger(b, (int)i % KINDS);
+		peer_send(from, to->key, packet);
+		AWAIT(loop, to->packets == i + 1);
+		assert_true(os_now() - sent < NS_S);
+		assert_got(to, i, from->key, packet);
+	}
+	for (int i = 0; i < STRANGERS; i++) {
+		AWAIT(loop, shown_out(fd[i]));
+		close(fd[i]);
+	}
+	AWAIT(loop, os_host_connections(b->party.host) == 2);
+	assert_int_equal(relay_counters(b->relay)->logins, 2);
+	assert_int_equal(from->ended + to->ended, 0);
+	packet_drop(packet);
+	peer_end(from);
+	peer_end(to);
+	box_end(b);
+	os_loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fast_and_slow_start),
 		cmocka_unit_test(clients_judge),
 		cmocka_unit_test(crowd_at_the_door),
+		cmocka_unit_test(strangers_at_the_door),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -51,7 +51,7 @@ static inline int certificates_shell(const char *format, ...)
 static inline int certificates_setup(void **state)
 {
 	(void)state;
-	strcpy(certificates, "/var/tmp/derp-certificates-XXXXXX");
+	strcpy(certificates, P_tmpdir "/derp-certificates-XXXXXX");
 	if (mkdtemp(certificates) == NULL) return -1;
 	return certificates_shell(
 		"set -e; umask 077; ec='-pkeyopt ec_paramgen_curve:P-256';"
