@@ -338,7 +338,6 @@ static void leave(struct app *app)
 static int start(struct app *app)
 {
 	struct machine_env env = { 0 };
-	char error[OS_ERROR_SIZE];
 	struct cost now;
 
 	os_tcp_raise_limit();
@@ -348,8 +347,6 @@ static int start(struct app *app)
 	app->resident[0] = now.resident;
 	app->swarm = swarm_new(&env);
 	app->host = os_host_new(app->loop, swarm_machine(app->swarm), &app->owner);
-	for (uint32_t i = 0; i < app->urls; i++)
-		if (!os_host_resolve_url(app->host, app->url[i], error)) return cannot(app, error);
 	os_host_start(app->host, app->config.text, app->config.n, swarm_slots((uint32_t)app->clients));
 	return -1;
 }
