@@ -169,7 +169,7 @@ static void listener_ready(struct os_watch *watch, uint32_t events)
 
 	(void)events;
 	host_turn_begin(h);
-	for (int i = 0; i < ACCEPTS_MAX && !l->stopped; i++) {
+	for (int i = 0; i < ACCEPTS_MAX && !l->stopped && l->watch.fd >= 0; i++) {
 		struct event_accepted e;
 		int fd = os_tcp_accept(l->watch.fd, &e.local, &e.remote);
 		if (fd < 0 && errno == EAGAIN) return;
@@ -188,6 +188,7 @@ void host_listeners_watch(struct os_host *h)
 {
 	for (uint32_t i = 0; i < h->listeners; i++) {
 		struct listener *l = &h->listener[i];
+		if (l->watch.fd < 0) continue;
 		if (l->stopped || h->accept_at != 0)
 			os_loop_unwatch(h->loop, &l->watch);
 		else
@@ -250,11 +251,21 @@ static void apply_read(struct os_host *h, const struct action *x)
 	host_listeners_watch(h);
 }
 
+static void close_listener(struct listener *l)
+{
+	if (l->watch.fd < 0) return;
+	os_loop_unwatch(l->host->loop, &l->watch);
+	close(l->watch.fd);
+	l->watch.fd = -1;
+}
+
 static void apply_close(struct os_host *h, const struct action *x)
 {
 	struct conn *c = conn_find(h, x->token);
 
 	ask_cancel(h, x->token);
+	for (uint32_t i = 0; i < h->listeners; i++)
+		if (h->listener[i].info.token == x->token) close_listener(&h->listener[i]);
 	if (c == NULL || c->state == CONN_OVER) return;
 	if (!x->abort && c->state == CONN_OPEN) {
 		c->finish = true;
@@ -346,10 +357,7 @@ void os_host_free(struct os_host *h)
 	assert(!h->in_turn);
 	if (h->boot_at != 0) os_loop_part(h->loop, &h->party);
 	while (h->all != NULL) conn_free(h->all);
-	for (uint32_t i = 0; i < h->listeners; i++) {
-		os_loop_unwatch(h->loop, &h->listener[i].watch);
-		close(h->listener[i].watch.fd);
-	}
+	for (uint32_t i = 0; i < h->listeners; i++) close_listener(&h->listener[i]);
 	udp_free(h);
 	asks_free(h);
 	actions_free(&h->out);
