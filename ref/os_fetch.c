@@ -4,6 +4,7 @@
 #include "buf.h"
 
 #include <curl/curl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -259,6 +260,7 @@ struct os_fetch *os_fetch_new(struct os_loop *loop)
 	struct os_fetch *f;
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return NULL;
+	signal(SIGPIPE, SIG_IGN); /* below libcurl, TLS writes without a flag against it */
 	f = mem_zero(1, sizeof *f);
 	f->multi = curl_multi_init();
 	if (f->multi == NULL) {

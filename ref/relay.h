@@ -97,6 +97,10 @@ struct relay_counters {
 };
 const struct relay_counters *relay_counters(const struct relay *relay);
 
+/* All of them in Prometheus's text form, as /debug/varz shows them (MET-001); the caller frees the reply. */
+struct reply;
+void relay_metrics(const struct relay *relay, uint64_t now, struct reply *reply);
+
 /* ---- for the simulator's truth and for state dumps ---- */
 
 enum session_phase { SESSION_TLS, SESSION_HTTP, SESSION_LOGIN, SESSION_STEADY, SESSION_CLOSING };
