@@ -37,6 +37,7 @@ static const char help[] = "usage: derp-client echo|recv|send URL [OPTIONS]\n"
 			   "      --key FILE          private key as JSON, made if absent (default: a new key for this run)\n"
 			   "      --mesh-psk-file F   log in with the region's mesh key\n"
 			   "      --ca FILE           certificates to trust in https, instead of the system's\n"
+			   "      --tls12             TLS 1.2 and nothing newer\n"
 			   "      --keylog FILE       write TLS secrets there, for those who decrypt captures\n"
 			   "      --fast-start        send the login with the request, without waiting for an answer; needs --server-key\n"
 			   "      --server-key KEY    the relay's public key\n"
@@ -49,7 +50,27 @@ static const char help[] = "usage: derp-client echo|recv|send URL [OPTIONS]\n"
 			   "\n"
 			   "Exit codes: 0 fine, 1 packets did not come or were changed, 2 bad usage or input, 3 no connection.\n";
 
-enum option_id { HELP = 1, VERSION, TO, SIZE, DATA, COUNT, ECHO, TIMEOUT, KEYFILE, MESH_PSK, FAST, SERVER_KEY, HOME, SET, FRAMES, JSON, CA, KEYLOG };
+enum option_id {
+	HELP = 1,
+	VERSION,
+	TO,
+	SIZE,
+	DATA,
+	COUNT,
+	ECHO,
+	TIMEOUT,
+	KEYFILE,
+	MESH_PSK,
+	FAST,
+	SERVER_KEY,
+	HOME,
+	SET,
+	FRAMES,
+	JSON,
+	CA,
+	KEYLOG,
+	TLS12
+};
 
 static const struct os_option options[] = {
 	{ HELP, "help", 'h', false },
@@ -64,6 +85,7 @@ static const struct os_option options[] = {
 	{ MESH_PSK, "mesh-psk-file", 0, true },
 	{ CA, "ca", 0, true },
 	{ KEYLOG, "keylog", 0, true },
+	{ TLS12, "tls12", 0, false },
 	{ FAST, "fast-start", 0, false },
 	{ SERVER_KEY, "server-key", 0, true },
 	{ HOME, "home", 0, false },
@@ -333,7 +355,7 @@ static int set_option(struct app *app, int id)
 
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-client " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-client " DERP_VERSION); return OS_EXIT_FINE;
 	case TO: return set_key(app, &app->to, &app->has_to);
 	case SIZE: app->has_size = true; return os_cli_u64(&app->cli, 0, FRAME_PACKET_MAX, &app->size) ? -1 : OS_EXIT_USAGE;
 	case DATA: app->data = value; return -1;
@@ -344,6 +366,7 @@ static int set_option(struct app *app, int id)
 	case MESH_PSK: app->mesh_psk_file = value; return -1;
 	case CA: app->tls_config.ca_file = value; return -1;
 	case KEYLOG: app->tls_config.keylog_file = value; return -1;
+	case TLS12: app->tls_config.version_max = 0x0303; return -1;
 	case FAST: app->fast = true; return -1;
 	case SERVER_KEY: return set_key(app, &app->server_key, &app->has_server_key);
 	case HOME: os_config_add(&app->config, "home=on\n"); return -1;

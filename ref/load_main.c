@@ -6,6 +6,7 @@
 #include "os_cli.h"
 #include "os_host.h"
 #include "os_keyfile.h"
+#include "os_tls.h"
 #include "os_usage.h"
 #include "swarm.h"
 
@@ -39,6 +40,7 @@ static const char help[] =
 	"      --warmup T          load before measuring (default 300ms)\n"
 	"      --timeout T         time for all clients to log in (default 60s)\n"
 	"      --pid PID           a relay's process, of which CPU time and memory are read; may be repeated\n"
+	"      --ca FILE           certificates to trust in https, instead of the system's\n"
 	"      --insecure          judge no certificate\n"
 	"      --websocket         DERP in WebSocket messages\n"
 	"      --raw               DERP from byte 0, without HTTP\n"
@@ -69,7 +71,8 @@ enum option_id {
 	RAW,
 	MESH_PSK,
 	SET,
-	JSON
+	JSON,
+	CA
 };
 
 static const struct os_option options[] = {
@@ -86,6 +89,7 @@ static const struct os_option options[] = {
 	{ WARMUP, "warmup", 0, true },
 	{ TIMEOUT, "timeout", 0, true },
 	{ PID, "pid", 0, true },
+	{ CA, "ca", 0, true },
 	{ INSECURE, "insecure", 0, false },
 	{ WEBSOCKET, "websocket", 0, false },
 	{ RAW, "raw", 0, false },
@@ -115,6 +119,8 @@ struct app {
 	bool json;
 	uint64_t clients, size, batch, window, rate, logins, time, warmup, timeout;
 	struct swarm *swarm;
+	struct os_tls_config tls_config;
+	struct os_tls *tls;
 	struct os_loop *loop;
 	struct os_host *host;
 	struct cost cost;         /* of the measured time */
@@ -181,7 +187,7 @@ static int set_option(struct app *app, int id)
 
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-load " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-load " DERP_VERSION); return OS_EXIT_FINE;
 	case CLIENTS: return number(app, 1, SWARM_CLIENTS_MAX, &app->clients);
 	case PAIRS:
 		end = number(app, 1, SWARM_CLIENTS_MAX / 2, &app->clients);
@@ -196,6 +202,7 @@ static int set_option(struct app *app, int id)
 	case WARMUP: return duration(app, &app->warmup);
 	case TIMEOUT: return duration(app, &app->timeout);
 	case PID: return set_pid(app);
+	case CA: app->tls_config.ca_file = app->cli.value; return -1;
 	case INSECURE: return line(app, "insecure=on");
 	case WEBSOCKET: return line(app, "websocket=on");
 	case RAW: return line(app, "raw=on");
@@ -338,8 +345,12 @@ static void leave(struct app *app)
 static int start(struct app *app)
 {
 	struct machine_env env = { 0 };
+	char tls_error[OS_TLS_ERROR_SIZE];
 	struct cost now;
 
+	app->tls_config.no_tickets = true; /* a relay is asked for whole handshakes, as the original's clients ask */
+	app->tls = os_tls_new(&app->tls_config, tls_error);
+	if (app->tls == NULL) return os_cli_usage(&app->cli, "%s", tls_error);
 	os_tcp_raise_limit();
 	app->loop = os_loop_new();
 	if (app->loop == NULL || !os_loop_signals(app->loop)) return cannot(app, strerror(errno));
@@ -347,6 +358,7 @@ static int start(struct app *app)
 	app->resident[0] = now.resident;
 	app->swarm = swarm_new(&env);
 	app->host = os_host_new(app->loop, swarm_machine(app->swarm), &app->owner);
+	os_host_tls(app->host, app->tls);
 	os_host_start(app->host, app->config.text, app->config.n, swarm_slots((uint32_t)app->clients));
 	return -1;
 }
@@ -478,6 +490,7 @@ int main(int argc, char **argv)
 	os_host_free(app.host);
 	if (app.swarm != NULL) machine_free(swarm_machine(app.swarm));
 	os_loop_free(app.loop);
+	os_tls_free(app.tls);
 	key_wipe(&app.config, sizeof app.config);
 	return end;
 }

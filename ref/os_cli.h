@@ -4,11 +4,12 @@
 #ifndef REF_OS_CLI_H
 #define REF_OS_CLI_H
 
+#include "version.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define OS_VERSION "0.1"
 enum os_exit { OS_EXIT_FINE, OS_EXIT_FINDING, OS_EXIT_USAGE, OS_EXIT_CANNOT };
 
 enum os_option_value {

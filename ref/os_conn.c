@@ -210,6 +210,16 @@ void conn_give_due(struct conn *c)
 
 /* ---- what the kernel says ---- */
 
+/* Writing failed. What the peer said before is read first. */
+static void conn_broke(struct conn *c, int error)
+{
+	c->broken = true;
+	c->blocked = false;
+	c->cause = (uint8_t)(error == EPROTO ? CLOSE_TLS : os_tcp_cause(error));
+	conn_forget_held(c);
+	if (c->read_max == 0) conn_closed_due(c, (enum close_cause)c->cause);
+}
+
 /* Bytes into p. 0: none now. -1: the end, c->cause says which. */
 static int64_t receive_plain(struct conn *c, uint8_t *p, uint32_t room)
 {
@@ -382,13 +392,16 @@ static void conn_dialed(struct conn *c)
 /* The kernel may take more, or the write finds out why not. */
 static void conn_unblock(struct conn *c)
 {
+	int error = 0;
+
 	c->blocked = false;
 	if (!conn_waits(c)) return;
 	if (c->tls != NULL) {
 		c->host->left -= conn_left(c);
-		if (os_tls_flush(c->tls, &c->blocked) != 0) c->blocked = false;
+		error = os_tls_flush(c->tls, &c->blocked);
 		c->host->left += conn_left(c);
 	}
+	if (error != 0) conn_broke(c, error); /* reading would not tell: the error was given to us */
 	conn_touch(c);
 }
 
@@ -464,13 +477,7 @@ void conn_write(struct conn *c)
 	h->left -= conn_left(c);
 	error = write_some(c, h->piece, n);
 	h->left += conn_left(c);
-	if (error != 0) { /* what the peer said before is read first */
-		c->broken = true;
-		c->blocked = false;
-		c->cause = (uint8_t)(error == EPROTO ? CLOSE_TLS : os_tcp_cause(error));
-		conn_forget_held(c);
-		if (c->read_max == 0) conn_closed_due(c, (enum close_cause)c->cause);
-	}
+	if (error != 0) conn_broke(c, error);
 	if (c->finish && !c->fin && !c->broken && !conn_waits(c)) conn_finish(c);
 	if (c->state != CONN_OVER) conn_watch(c);
 	if (conn_drained(c, &due)) conn_due(c);

@@ -345,7 +345,7 @@ int relay_options_parse(struct relay_options *o, int argc, char **argv)
 			return OS_EXIT_FINE;
 		}
 		if (id == VERSION) {
-			puts("derp-relay " OS_VERSION);
+			puts("derp-relay " DERP_VERSION);
 			return OS_EXIT_FINE;
 		}
 		if (!set_host(o, id, &given)) return OS_EXIT_USAGE;

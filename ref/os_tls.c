@@ -38,6 +38,7 @@ struct os_tls {
 	struct tls_certificate own; /* of the server; hostname NULL: there is none */
 	char *ca_file;
 	uint16_t version_max;
+	bool no_tickets;
 	FILE *keylog;
 	BIO_METHOD *bio;
 	X509 *meta;
@@ -56,8 +57,8 @@ struct os_tls_stream {
 	uint64_t remembered_id;
 	uint8_t *rest; /* of records, refused */
 	uint32_t rest_at, rest_n, inflight;
-	int fd, error;
-	uint8_t end; /* enum os_tls_result that every further read has; OK: none yet */
+	int fd, error, write_error; /* what came before a write failed may still be read */
+	uint8_t end;                /* enum os_tls_result that every further read has; OK: none yet */
 	uint8_t reads;
 	bool server, insecure, secured, fin, notified;
 };
@@ -190,7 +191,7 @@ static bool client_context(struct os_tls *t, char error[OS_TLS_ERROR_SIZE])
 	}
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN); /* trusted is trusted, root or not */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_sess_set_new_cb(ctx, remember);
+	if (!t->no_tickets) SSL_CTX_sess_set_new_cb(ctx, remember);
 	t->client = ctx;
 	return true;
 }
@@ -229,7 +230,7 @@ static size_t send_some(struct os_tls_stream *s, const uint8_t *p, size_t n)
 	do took = send(s->fd, p, n, MSG_NOSIGNAL);
 	while (took < 0 && errno == EINTR);
 	if (took >= 0) return (size_t)took;
-	if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) s->error = errno;
+	if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) s->write_error = errno;
 	return 0;
 }
 
@@ -239,9 +240,9 @@ static int socket_write(BIO *bio, const char *p, int n)
 	size_t want = (size_t)n, took = 0;
 
 	BIO_clear_retry_flags(bio);
-	if (s->rest_n == 0 && s->error == 0) took = send_some(s, (const uint8_t *)p, want);
-	if (s->error == 0 && s->rest_n + want - took > REST_MAX) s->error = ENOBUFS;
-	if (s->error != 0) return -1;
+	if (s->rest_n == 0 && s->write_error == 0) took = send_some(s, (const uint8_t *)p, want);
+	if (s->write_error == 0 && s->rest_n + want - took > REST_MAX) s->write_error = ENOBUFS;
+	if (s->write_error != 0) return -1;
 	if (took == want) return n;
 	s->rest = mem_grow(s->rest, s->rest_n + want - took);
 	memcpy(s->rest + s->rest_n, p + took, want - took);
@@ -276,6 +277,7 @@ struct os_tls *os_tls_new(const struct os_tls_config *config, char error[OS_TLS_
 	BIO_meth_set_write(t->bio, socket_write);
 	BIO_meth_set_ctrl(t->bio, socket_control);
 	t->version_max = config->version_max;
+	t->no_tickets = config->no_tickets;
 	if (config->ca_file != NULL) t->ca_file = strdup(config->ca_file);
 	good = config->keylog_file == NULL || keylog_init(t, config->keylog_file, error);
 	good = good &&
@@ -427,6 +429,7 @@ static enum os_tls_result judge(struct os_tls_stream *s, int result)
 	int error = SSL_get_error(s->ssl, result);
 
 	if (error == SSL_ERROR_WANT_READ) return OS_TLS_AGAIN;
+	if (s->error == 0 && error == SSL_ERROR_SYSCALL && !s->fin) s->error = s->write_error; /* it had to answer */
 	if (s->error != 0)
 		s->end = OS_TLS_DEAD;
 	else if (error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && s->fin && s->secured && !within_record(s)))
@@ -524,7 +527,7 @@ uint64_t os_tls_write(void *stream, const struct iovec *v, uint32_t n, bool *blo
 		if (some == 0) break;
 		ERR_clear_error();
 		if (SSL_write(s->ssl, p, (int)some) != (int)some) {
-			*error = s->error != 0 ? s->error : EPROTO;
+			*error = s->write_error != 0 ? s->write_error : EPROTO;
 			break;
 		}
 		taken += some;
@@ -536,10 +539,10 @@ uint64_t os_tls_write(void *stream, const struct iovec *v, uint32_t n, bool *blo
 
 int os_tls_flush(struct os_tls_stream *s, bool *blocked)
 {
-	if (s->rest_n != 0 && s->error == 0) s->rest_at += (uint32_t)send_some(s, s->rest + s->rest_at, s->rest_n - s->rest_at);
+	if (s->rest_n != 0 && s->write_error == 0) s->rest_at += (uint32_t)send_some(s, s->rest + s->rest_at, s->rest_n - s->rest_at);
 	if (s->rest_at == s->rest_n) os_tls_forget(s);
 	*blocked = s->rest_n != 0;
-	return s->error;
+	return s->write_error;
 }
 
 bool os_tls_blocked(const struct os_tls_stream *s) { return s->rest_n != 0; }
@@ -554,13 +557,13 @@ void os_tls_forget(struct os_tls_stream *s)
 
 void os_tls_finish(struct os_tls_stream *s)
 {
-	if (s->notified || !s->secured || s->error != 0 || s->end == OS_TLS_FAILED) return;
+	if (s->notified || !s->secured || s->write_error != 0 || s->end == OS_TLS_FAILED) return;
 	s->notified = true;
 	ERR_clear_error();
 	SSL_shutdown(s->ssl);
 }
 
-int os_tls_errno(const struct os_tls_stream *s) { return s->error; }
+int os_tls_errno(const struct os_tls_stream *s) { return s->error != 0 ? s->error : s->write_error; }
 const char *os_tls_why(const struct os_tls *t) { return t->why; }
 
 void os_tls_tell(struct os_tls_stream *s, void (*tell)(void *arg, const struct event_secured *secured), void *arg)

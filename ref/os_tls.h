@@ -27,6 +27,7 @@ struct os_tls_config {
 	const char *certdir, *hostname; /* server; NULL: there is none */
 	const char *ca_file;            /* client: PEM, each certificate in it is trusted; NULL: the system's */
 	uint16_t version_max;           /* 0x0303: TLS 1.2 and nothing newer; 0: any */
+	bool no_tickets;                /* client: every handshake is a whole one, as the original's are */
 	const char *keylog_file;        /* appended to, for those who decrypt captures; NULL: none */
 };
 

@@ -3,6 +3,7 @@
 
 #include "buf.h"
 #include "key.h"
+#include "os_loop.h"
 #include "pair_certificates.h"
 #include "pair_tls.h"
 
@@ -141,12 +142,45 @@ static void tickets_resume(void **state)
 	os_tls_free(client);
 }
 
+/* A ticket's key lives a day: behind it the handshake is a whole one. A client that wants no tickets never resumes. */
+static void tickets_end(void **state)
+{
+	struct os_tls *server = tls_new("relay.test", NULL), *client = tls_new(NULL, "ca.crt"), *never;
+	struct os_tls_config config = { .ca_file = certificate_path("ca.crt"), .no_tickets = true };
+	static const bool resumed[] = { false, true, true, false };
+	char error[OS_TLS_ERROR_SIZE];
+
+	(void)state;
+	never = os_tls_new(&config, error);
+	for (int i = 0; i < 8; i++) {
+		struct wires w;
+		if (i == 2) assert_true(os_tls_refresh(server, os_now() + 86000 * NS_S, error));
+		if (i == 3) assert_true(os_tls_refresh(server, os_now() + 86401 * NS_S, error));
+		w = wires_new(server, i < 4 ? client : never, "relay.test", false);
+		shaken(&w);
+		assert_int_equal(tell(&w.client).secured.resumed, i < 4 && resumed[i]);
+		assert_talks(&w);
+		wires_end(&w);
+	}
+	os_tls_free(server);
+	os_tls_free(client);
+	os_tls_free(never);
+}
+
 /* Of other servers, and of more of them than are remembered, tickets are not mixed up. */
 static void tickets_are_of_one_server(void **state)
 {
 	struct os_tls *server = tls_new("127.0.0.1", NULL), *client = tls_new(NULL, "127.0.0.1.crt");
 
 	(void)state;
+	for (wires_port = 443; wires_port < 446; wires_port++) {
+		struct wires w = wires_new(server, client, "", false);
+		shaken(&w);
+		assert_false(tell(&w.client).secured.resumed);
+		assert_talks(&w);
+		wires_end(&w);
+	}
+	wires_port = 443;
 	for (int round = 0; round < 2; round++)
 		for (int i = 0; i < 40; i++) {
 			char name[20];
@@ -186,6 +220,30 @@ static void garbage_and_silence(void **state)
 		assert_true(strlen(os_tls_why(i % 2 == 0 ? server : client)) > 3);
 		wires_end(&w);
 	}
+	os_tls_free(server);
+	os_tls_free(client);
+}
+
+/* What is kept for a peer that does not read has a limit, also in a handshake: here a chain of half a megabyte. */
+static void refused_has_a_limit(void **state)
+{
+	struct os_tls *server, *client = tls_new(NULL, "ca.crt");
+	struct wires w;
+
+	(void)state;
+	assert_int_equal(
+		certificates_shell("mkdir large; cp relay.test.key large; for i in $(seq 1200); do cat relay.test.crt; done >large/relay.test.crt"),
+		0);
+	server =
+		os_tls_new(&(struct os_tls_config){ .certdir = certificate_path("large"), .hostname = "relay.test" }, (char[OS_TLS_ERROR_SIZE]){ 0 });
+	assert_non_null(server);
+	w = wires_new(server, client, "relay.test", false);
+	step(&w.client);
+	move(&w);
+	step(&w.server);
+	assert_int_equal(w.server.result, OS_TLS_DEAD);
+	assert_int_equal(os_tls_errno(w.server.s), ENOBUFS);
+	wires_end(&w);
 	os_tls_free(server);
 	os_tls_free(client);
 }
@@ -315,9 +373,9 @@ static void ends(void **state)
 		assert_talks(&w);
 		if (how == NOTIFY) {
 			os_tls_finish(w.server.s);
-			os_tls_finish(w.server.s);
 			assert_int_equal(write_one(&w.client, "late", 4, &blocked), 4);
 			while (move(&w)) continue;
+			os_tls_finish(w.server.s);
 			assert_int_equal(read_some(&w.server, p, sizeof p, &n), OS_TLS_OK);
 			assert_int_equal(n, 4);
 		} else {
@@ -363,10 +421,18 @@ static void damage(void **state)
 	p[n - 1] ^= 1;
 	assert_int_equal(send(w.client.wire, p, n, 0), n);
 	assert_int_equal(read_some(&w.client, p, sizeof p, &n), OS_TLS_FAILED);
+	wires_end(&w);
+	w = wires_new(server, client, "relay.test", false);
+	shaken(&w);
+	assert_int_equal(write_one(&w.client, "before", 6, &blocked), 6);
+	move(&w);
 	close(w.server.wire);
 	w.server.wire = -1;
 	assert_int_equal(os_tls_write(w.server.s, &v, 1, &blocked, &error), 0);
 	assert_int_equal(error, EPIPE);
+	assert_int_equal(read_some(&w.server, p, sizeof p, &n), OS_TLS_OK); /* what came before is there all the same */
+	assert_int_equal(n, 6);
+	assert_int_equal(read_some(&w.server, p, sizeof p, &n), OS_TLS_EOF);
 	wires_end(&w);
 	os_tls_free(server);
 	os_tls_free(client);
@@ -379,7 +445,9 @@ int main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(trusted_is_trusted),
 		cmocka_unit_test(tickets_resume),
+		cmocka_unit_test(tickets_end),
 		cmocka_unit_test(tickets_are_of_one_server),
+		cmocka_unit_test(refused_has_a_limit),
 		cmocka_unit_test(garbage_and_silence),
 		cmocka_unit_test(records_are_full),
 		cmocka_unit_test(records_are_read_together),
