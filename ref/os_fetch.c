@@ -205,8 +205,7 @@ static void set_request(struct os_fetch_call *c, const struct os_fetch_request *
 
 static void set_policy(struct os_fetch_call *c)
 {
-	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c->easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http,https"); /* also of redirects */
 	curl_easy_setopt(c->easy, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_MAXREDIRS, (long)OS_FETCH_HOPS);
 	curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
