@@ -91,6 +91,13 @@ static void sockets_sweep(struct os_dns *dns)
 
 /* ---- the channel ---- */
 
+static void channel_close(struct os_dns *dns)
+{
+	if (!dns->open) return;
+	ares_destroy(dns->channel);
+	dns->open = false;
+}
+
 static bool channel_open(struct os_dns *dns)
 {
 	struct ares_options options = {
@@ -100,14 +107,9 @@ static bool channel_open(struct os_dns *dns)
 	if (dns->open) return true;
 	if (ares_init_options(&dns->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) return false;
 	dns->open = true;
-	return dns->servers == NULL || ares_set_servers_ports_csv(dns->channel, dns->servers) == ARES_SUCCESS;
-}
-
-static void channel_close(struct os_dns *dns)
-{
-	if (!dns->open) return;
-	ares_destroy(dns->channel);
-	dns->open = false;
+	if (dns->servers == NULL || ares_set_servers_ports_csv(dns->channel, dns->servers) == ARES_SUCCESS) return true;
+	channel_close(dns);
+	return false;
 }
 
 static uint64_t party_deadline(const struct os_party *party)

@@ -36,8 +36,8 @@
  *   rate-config=             none: or the JSON of a rate file on one line (RAT-001) [-rate-config]
  *   accept-connection-limit=0                 new TLS connections a second; 0: any number (RAT-012) [-accept-connection-limit]
  *   accept-connection-burst=                  at once; the limit's number if not given [-accept-connection-burst]
- * Flags of the original that are the host's: -a -http-port -stun -stun-port -hostname -cert* -acme* -tcp-keepalive-time -tcp-user-timeout
- * -secrets-*. Not here: -verify-clients, -socket (RAT-013), -ace (HTTP-045), -dev.
+ * Flags of the original that are the host's: -a -http-port -stun -stun-port -hostname -cert* -tcp-keepalive-time -tcp-user-timeout -dev. Not
+ * here: -verify-clients, -socket (RAT-013), -ace (HTTP-045), -acme*, -secrets-*.
  *
  * UDP sockets of START serve STUN (STN-001).
  *
