@@ -41,7 +41,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all demo test test-units test-unit check rules interop bench proof install-deps format clean help tests replays objects force
+.PHONY: all demo test test-units test-unit check rules coverage interop bench proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -134,6 +134,10 @@ check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs
 
 rules: ## which rule of the protocol is kept where and tested by what; fails while one is open
 	@.ci/rules
+
+coverage: ## how much of the core tests and scenarios reach; fails below 95 % of the lines, 85 % of the branches, or without a reason
+	@.ci/install test
+	@.ci/coverage
 
 proof: ## the long versions of what must be shown
 	@.ci/install test
