@@ -64,7 +64,7 @@ static bool expect(struct parse *p, enum json_kind kind, const char *what)
 {
 	size_t at;
 
-	if (json_peek(&p->r) == kind && !p->r.bad) return true;
+	if (json_peek(&p->r) == kind) return true; /* never null, as which what is bad is told */
 	at = (size_t)(p->r.p - p->r.start);
 	return p->r.bad ? good(p) : complain(p, at, what);
 }
@@ -256,9 +256,9 @@ static void region_clear(struct derp_region *region)
 /* Place of the region id in the ascending list, or where it belongs. */
 static uint32_t region_place(const struct derp_map *map, int64_t id)
 {
-	uint32_t i = 0;
+	uint32_t i = map->regions;
 
-	while (i < map->regions && map->region[i].id < id) i++;
+	while (i > 0 && map->region[i - 1].id >= id) i--; /* from the end: most are in order */
 	return i;
 }
 
@@ -340,9 +340,9 @@ static bool regions_value(struct parse *p, struct derp_map *map, uint32_t *cap)
 /* Place of the region's score in the ascending list, or where it belongs. */
 static uint32_t score_place(const struct derp_map *map, int64_t id)
 {
-	uint32_t i = 0;
+	uint32_t i = map->scores;
 
-	while (i < map->scores && map->score[i].region < id) i++;
+	while (i > 0 && map->score[i - 1].region >= id) i--;
 	return i;
 }
 

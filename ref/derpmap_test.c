@@ -142,6 +142,15 @@ static void messages(void **state)
 		{ "{\"HomeParams\":{\"RegionScore\":[]}}", "$.HomeParams.RegionScore: expected an object of scores" },
 		{ "{\"HomeParams\":{\"RegionScore\":{\"x\":1}}}", "expected a region number as name" },
 		{ "{\"HomeParams\":{\"RegionScore\":{\"1\":\"1\"}}}", "expected a number" },
+		{ "{\"Regions\":{\"1\":{\"Nodes\":[{\"DERPPort\":-2147483649}]}}}", "expected an integer from -2147483648 to 2147483647" },
+		{ "{\"Regions\":{\"12345678901234567\":{}}}", "expected a region number as name" },
+		{ "{\"omitDefaultRegions\":1}", "$.omitDefaultRegions: expected true or false" },
+		/* of a long name, the start */
+		{ "{\"Regions\":{\"1\":{\"A2345678901234567890123456789012x\":?}}}",
+		  "$.Regions.1.A2345678901234567890123456789012: expected a value" },
+		{ "{\"Regions\":{\"1\":{\"Nodes\":[{\"A2345678901234567890123456789012x\":?}]}}}",
+		  "[0].A2345678901234567890123456789012: expected a" },
+		{ "{\"Regions\":{\"A2345678901234567890x\":{}}}", "$.Regions.A2345678901234567890: expected a region number" },
 		{ "{\"Regions\":{}} x", "expected the end of the text" },
 		{ "{\"x\":nul}", "expected a value" },
 	};
@@ -152,6 +161,39 @@ static void messages(void **state)
 		assert_null(parse(cases[i].text, strlen(cases[i].text), error));
 		if (strstr(error, cases[i].says) == NULL) fail_msg("%s says: %s", cases[i].text, error);
 	}
+}
+
+/* An object of n members of the kind `"%u":X`. */
+static size_t many(char *text, const char *head, uint32_t n, const char *value, const char *tail)
+{
+	size_t at = (size_t)sprintf(text, "%s", head);
+
+	for (uint32_t i = 0; i < n; i++) at += (size_t)sprintf(text + at, "%s\"%u\":%s", i ? "," : "", i + 1, value);
+	return at + (size_t)sprintf(text + at, "%s", tail);
+}
+
+/* DERPMAP_REGIONS_MAX regions and scores are the last good numbers; a text over DERPMAP_BYTES_MAX is not read at all. */
+static void crowds(void **state)
+{
+	char *text = malloc(1 << 20), error[DERPMAP_ERROR_SIZE];
+
+	(void)state;
+	assert_non_null(text);
+	for (uint32_t n = DERPMAP_REGIONS_MAX; n <= DERPMAP_REGIONS_MAX + 1; n++) {
+		struct derp_map *map = derp_map_parse(text, many(text, "{\"Regions\":{", n, "{}", "}}"), error);
+		assert_int_equal(map != NULL, n == DERPMAP_REGIONS_MAX);
+		if (map != NULL) assert_true(map->regions == n && map->region[n - 1].id == n);
+		if (map == NULL) assert_non_null(strstr(error, "$.Regions.65537: expected fewer regions"));
+		derp_map_free(map);
+		map = derp_map_parse(text, many(text, "{\"HomeParams\":{\"RegionScore\":{", n, "2", "}}}"), error);
+		assert_int_equal(map != NULL, n == DERPMAP_REGIONS_MAX);
+		if (map != NULL) assert_true(map->scores == n && map->score[n - 1].region == n);
+		if (map == NULL) assert_non_null(strstr(error, "expected fewer regions"));
+		derp_map_free(map);
+	}
+	assert_null(derp_map_parse(text, DERPMAP_BYTES_MAX + 1, error));
+	assert_string_equal(error, "1:1: $: expected at most 67108864 bytes");
+	free(text);
 }
 
 /* Texts of 4095 bytes, 4096 nodes are the last good ones; a very deep or long path does not spoil a message. */
@@ -339,8 +381,9 @@ static void index_of_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fallback_map), cmocka_unit_test(lenient),      cmocka_unit_test(messages),      cmocka_unit_test(limits),
-		cmocka_unit_test(region_text),  cmocka_unit_test(region_equal), cmocka_unit_test(index_of_text), cmocka_unit_test(scores),
+		cmocka_unit_test(fallback_map), cmocka_unit_test(lenient),       cmocka_unit_test(messages),
+		cmocka_unit_test(limits),       cmocka_unit_test(crowds),        cmocka_unit_test(region_text),
+		cmocka_unit_test(region_equal), cmocka_unit_test(index_of_text), cmocka_unit_test(scores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
