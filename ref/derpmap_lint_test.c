@@ -343,10 +343,15 @@ static void long_texts(void **state)
 		snprintf(host, sizeof host, "%.*s", (int)shift, "xx");
 		for (int i = 0; i < 60; i++) strcat(host, "\xe2\x82\xac");
 		snprintf(text, sizeof text, ONE("{\"Name\":\"1a\",\"RegionID\":1,\"HostName\":\"%s/\"}"), host);
-		puts(lint_of(text, strlen(text), out, sizeof out));
+		host[shift == 0 ? 60 : shift + 57] = 0;
+		lint_of(text, strlen(text), out, sizeof out);
+		snprintf(text, sizeof text, "HostName: found '%s...', expected a DNS name", host);
+		if (strstr(out, text) == NULL) fail_msg("%s\nnot\n%s", out, text);
 	}
 	snprintf(text, sizeof text, ONE(NODE(",\"DERPPort\":1%0300d")), 0);
-	puts(lint_of(text, strlen(text), out, sizeof out));
+	lint_of(text, strlen(text), out, sizeof out);
+	snprintf(text, sizeof text, "DERPPort: found 1%059d, expected an integer of 64 bits", 0);
+	if (strstr(out, text) == NULL) fail_msg("%s\nnot\n%s", out, text);
 	assert_false(derp_map_lint(text, DERPMAP_BYTES_MAX + 1, &lint, error));
 	assert_string_equal(error, "1:1: expected at most 67108864 bytes");
 	assert_int_equal(lint.faults, 0);
