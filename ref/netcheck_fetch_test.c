@@ -151,6 +151,25 @@ static void https_failures(void **state)
 	world_free(w);
 }
 
+/* No time at all is a nanosecond, over HTTPS as over UDP: zero would mean that the region is not there. */
+static void no_time_at_all(void **state)
+{
+	(void)state;
+	for (int https = 0; https < 2; https++) {
+		struct world *w = world_new();
+		if (https)
+			world_add(w, TCP_ANSWERS, "192.0.2.1:443", 0)->answer = OK200;
+		else
+			world_add(w, UDP_ANSWERS, "192.0.2.1:3478", 0);
+		world_start(w, https ? "only=https" : "", "1");
+		world_run_until(w, 60 * NS_S);
+		assert_int_equal(netcheck_report(w->check)->regions, 1);
+		assert_int_equal(world_latency(w, 1), 1);
+		assert_int_equal(netcheck_report(w->check)->udp, !https);
+		world_free(w);
+	}
+}
+
 /* One family that fails does not make the other a failure; the node stays in use. */
 static void https_families(void **state)
 {
@@ -348,7 +367,7 @@ int main(void)
 		cmocka_unit_test(https_many),     cmocka_unit_test(https_many_nodes),    cmocka_unit_test(stun_up_tcp_down),
 		cmocka_unit_test(browser),        cmocka_unit_test(portal_answers),      cmocka_unit_test(portal_timing),
 		cmocka_unit_test(portal_found),   cmocka_unit_test(portal_behind_https), cmocka_unit_test(https_families),
-		cmocka_unit_test(https_failures), cmocka_unit_test(https_names),
+		cmocka_unit_test(https_failures), cmocka_unit_test(no_time_at_all),      cmocka_unit_test(https_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

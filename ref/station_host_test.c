@@ -27,15 +27,17 @@ STORY(name_and_tls)
 /* A region that no station can use is no reason to close anything when it goes. */
 STORY(huge_region_goes)
 {
+	static const char less[] = "{\"Regions\":{\"1\":{\"RegionID\":1,\"Nodes\":[{\"HostName\":\"r1.test\",\"DERPPort\":443}]}}}";
 	struct address relay = pair_address(101, 0);
 	int h;
 
-	pair_relay(p, SERVER, "raw=on\n");
-	h = station_alone(p, A, "");
+	pair_relay(p, SERVER, "");
+	h = station_http(p, A, "");
 	set_map_text(p, h, named_map, sizeof named_map - 1);
 	set_home(p, h, 1);
 	pair_answer(p, h, &relay);
-	set_map_text(p, h, "{\"Regions\":{\"1\":{\"RegionID\":1,\"Nodes\":[{\"HostName\":\"r1.test\",\"DERPPort\":443}]}}}", 75);
+	set_map_text(p, h, less, sizeof less - 1);
+	assert_int_equal(pair_heard_count(p, h, DELIVER_CHECK), 2); /* it is another map */
 	assert_true(is_open(p, h, 1));
 	assert_int_equal(pair_heard_count(p, h, DELIVER_CLOSED), 0);
 	assert_int_equal(p->streams, 1);
