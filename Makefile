@@ -1,12 +1,13 @@
 # derpsim: `make help` lists what can be made.
 #
 # Wildcards: a new ref/NAME.c, sim/NAME.c, *_test.c, *_main.c or fuzz/NAME.c is picked up by being there.
-#   ref/*.c      but os_*, *_main, *_test   -> libderp.a      the protocol core
+#   ref/*.c      but os_*, *_main, *_test   -> libderp.a      the protocol core (ref/tour.c: a user of what is installed)
 #   ref/os_*.c                              -> libderpos.a    the only files that touch the operating system
 #   sim/*.c reports/*.c but *_main, *_test  -> libderpsim.a   the simulator and what reads its traces
 #   sim/cli_*.c                             -> derpsim        its command line, which talks to the operating system as mains do
 # Variables: CC, OPT=-O2, SAN=address,undefined, V=1 (show commands), V=0 (show nothing), WERROR=1 (also on when CI=true), BUILD=build. Each
 # configuration may have a folder of its own: make CC=clang OPT=-O3 BUILD=build/clang-O3. Needs GNU make.
+# Of install and uninstall: PREFIX=/usr/local, LIBDIR=$(PREFIX)/lib, DESTDIR= (put before both, for packages).
 
 MAKEFLAGS += --no-builtin-rules
 CC = gcc
@@ -25,7 +26,7 @@ ALL_CPPFLAGS = -I. -Iref -Isim -I$(BUILD)/gen $(CPPFLAGS)
 
 # ---- what there is ----
 
-CORE = $(filter-out ref/os_% %_main.c %_test.c,$(wildcard ref/*.c))
+CORE = $(filter-out ref/os_% %_main.c %_test.c ref/tour.c,$(wildcard ref/*.c))
 OS = $(filter-out %_test.c,$(wildcard ref/os_*.c))
 CLI = $(wildcard sim/cli_*.c)
 SIM = $(filter-out %_main.c %_test.c $(CLI),$(wildcard sim/*.c reports/*.c))
@@ -41,7 +42,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all demo test test-units test-unit check rules coverage interop bench proof install-deps format clean help tests replays objects force
+.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop bench proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -85,7 +86,8 @@ REF_LIBS = $(BUILD)/libderp.a
 OS_LIBS = $(if $(OS),$(BUILD)/libderpos.a) $(BUILD)/libderp.a
 SIM_LIBS = $(BUILD)/libderpsim.a $(OS_LIBS)
 LINK = $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
-SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
+TLS_LIBS = -Wl,--as-needed -lssl -lcrypto
+SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpos,$^),$(TLS_LIBS)) $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
 define link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
@@ -112,6 +114,58 @@ $(REPLAYS): $(BUILD)/fuzz-%: $(BUILD)/obj/fuzz/%.o $(REF_LIBS)
 
 -include $(wildcard $(BUILD)/obj/*/*.d)
 
+# ---- what is installed where ----
+
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+DESTDIR =
+# The public headers are those of ref/derp.h; what it does not include is internal.
+PUBLIC = ref/derp.h $(patsubst %,ref/%,$(shell sed -n 's/^.include "\(.*\)"/\1/p' ref/derp.h))
+SHIPPED = $(filter-out bad,$(notdir $(patsubst %/,%,$(wildcard scenarios/*/))))
+VERSION = $(shell sed -n 's/.define DERP_VERSION "\(.*\)"/\1/p' ref/version.h)
+INSTALLED = $(addprefix $(BUILD)/,derpsim derp-relay derp-client derp-load)
+SHARE = $(PREFIX)/share/derpsim
+DOC = $(PREFIX)/share/doc/derpsim
+
+# $(1) is called with FOLDER,MODE,FILES for each folder. Manual pages will be one more line.
+define each_folder
+$(call $(1),$(PREFIX)/bin,755,$(INSTALLED))
+$(call $(1),$(LIBDIR),644,$(BUILD)/libderp.a)
+$(call $(1),$(LIBDIR)/pkgconfig,644,$(BUILD)/derp.pc)
+$(call $(1),$(PREFIX)/include/derp,644,$(PUBLIC))
+$(call $(1),$(SHARE)/scenarios,644,$(wildcard scenarios/*.json))
+$(foreach folder,$(SHIPPED),$(call $(1),$(SHARE)/scenarios/$(folder),644,$(wildcard scenarios/$(folder)/*.scn)))
+$(call $(1),$(DOC),644,README.md LICENSE)
+$(call $(1),$(DOC)/ref,644,ref/README.md ref/tour.c)
+endef
+define put
+	$(Q)install -d "$(DESTDIR)$(1)" && install -m $(2) $(3) "$(DESTDIR)$(1)"
+
+endef
+# Files by name, and then the folder if it is ours and empty: what others put there stays.
+define drop
+	$(Q)rm -f $(foreach file,$(notdir $(3)),"$(DESTDIR)$(1)/$(file)")
+
+endef
+define drop_folder
+	$(Q)rmdir "$(DESTDIR)$(1)" 2>/dev/null || :
+
+endef
+OURS = $(SHIPPED:%=$(SHARE)/scenarios/%) $(SHARE)/scenarios $(SHARE) $(DOC)/ref $(DOC) $(PREFIX)/include/derp
+
+absolute = $(foreach name,PREFIX LIBDIR,$(if $(filter-out 1,$(words $($(name))))$(filter-out /%,$($(name))),\
+           $(error $(name) is '$($(name))', expected an absolute path without blanks, such as /usr/local)))
+
+install: $(INSTALLED) $(BUILD)/libderp.a ## programs, library, headers, scenarios: PREFIX=/usr/local DESTDIR=
+	$(absolute)
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|; /^#/d' ref/derp.pc.in > $(BUILD)/derp.pc
+	$(call each_folder,put)
+
+uninstall: ## removes what install put there, with the same PREFIX and DESTDIR
+	$(absolute)
+	$(call each_folder,drop)
+	$(foreach folder,$(OURS),$(call drop_folder,$(folder)))
+
 # ---- what one does with it ----
 
 demo: ## install what is missing, build, run the node crash and tell its story
@@ -128,7 +182,7 @@ test-units: ## build and run every *_test.c, of which the failures are shown
 test-unit: $(BUILD)/tests/$(T) ## one of them: make test-unit T=ref/frame_test
 	$<
 
-check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs, system calls of a run
+check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs, limits, system calls of a run
 	@.ci/install check
 	@.ci/check
 

@@ -62,6 +62,14 @@ struct packet *packet_copy(const uint8_t *p, uint32_t n)
 	return packet;
 }
 
+struct packet *packet_grow(struct packet *packet, uint32_t n)
+{
+	assert(packet->count == 1 && n >= packet->n);
+	packet = mem_grow(packet, sizeof *packet + (uint64_t)n);
+	packet->n = n;
+	return packet;
+}
+
 struct packet *packet_hold(struct packet *packet)
 {
 	assert(packet->count > 0 && packet->count < UINT32_MAX);

@@ -18,6 +18,8 @@ struct packet *packet_new(uint32_t n);
 struct packet *packet_copy(const uint8_t *p, uint32_t n);
 struct packet *packet_hold(struct packet *packet);
 void packet_drop(struct packet *packet); /* NULL is fine */
+/* More bytes behind those that are there, in a packet of one owner, which may move. */
+struct packet *packet_grow(struct packet *packet, uint32_t n);
 
 /* malloc, calloc and realloc that abort on failure. Single sizes are asserted to be below 1 GiB, grown ones below 4. */
 void *mem_alloc(uint64_t size);

@@ -242,7 +242,7 @@ void client_stream_forget(struct client *c, uint64_t now)
 	client_websocket_drop(c);
 	free(c->bucket);
 	c->bucket = NULL;
-	c->skipping = false;
+	c->skipping = c->pong_due = false;
 	c->conn = TOKEN_NONE;
 	c->node_deadline = c->return_at = TIME_NEVER;
 }
@@ -378,11 +378,23 @@ static void send_close_peer(struct client *c, const uint8_t *key)
 	client_send(c, frame, frame_close_peer(frame, key), NULL);
 }
 
+/* A relay that pings and does not read has one Pong due, as it has of us (SRV-026): the original's reader sleeps instead. */
+void client_send_pong(struct client *c)
+{
+	uint8_t frame[FRAME_HEADER + FRAME_PING_SIZE];
+
+	if (!c->pong_due || !can_send(c) || !outbox_open(&c->out, &c->limits)) return;
+	c->pong_due = false;
+	client_send(c, frame, frame_pong(frame, c->pong), NULL);
+	c->out_now->work[WORK_FRAMES_OUT]++;
+}
+
 void client_pump(struct client *c, uint64_t now)
 {
 	struct outbox_entry e;
 
 	client_websocket_pong(c);
+	client_send_pong(c);
 	if (c->closing != NULL && can_send(c)) {
 		for (uint32_t i = 0; i < c->closing->n; i++) send_close_peer(c, c->closing->key[i]);
 		free(c->closing);

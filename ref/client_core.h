@@ -121,6 +121,7 @@ struct client {
 	bool raw : 1, websocket : 1, connect : 1, home : 1, watch : 1, prober : 1, can_ack_pings : 1, derper : 1, wanted : 1, region_changed : 1;
 	bool prefer_v6 : 1, insecure : 1, plain : 1, at_once : 1;
 	bool skipping : 1;            /* the frame under way is read and thrown away */
+	bool pong_due : 1;            /* `pong`, until the transport takes it */
 	uint32_t failures;            /* CLI-032 */
 	struct client_bucket *bucket; /* CLI-004 */
 	uint64_t attempt_deadline, node_deadline, retry_at, return_at;
@@ -143,6 +144,7 @@ struct client {
 	uint64_t wall_ns;
 	struct http_reader *http;
 	struct client_websocket *ws, *ws_closing; /* of the connection in use; of the last one, while it closes (HTTP-030) */
+	uint8_t pong[FRAME_PING_SIZE];
 };
 
 static inline const char *region_text(const struct client_region *r, uint16_t at) { return (const char *)&r->node[r->nodes] + at; }
@@ -156,6 +158,7 @@ void client_stream_forget(struct client *c, uint64_t now); /* everything that be
 void client_send(struct client *c, const void *head, uint32_t head_n, const struct span *span);
 void client_cut(const struct client *c, uint64_t now, uint64_t token, const uint8_t *p, size_t n); /* notes bytes that are of no use */
 void client_pump(struct client *c, uint64_t now); /* queued packets go out while the transport takes them */
+void client_send_pong(struct client *c);          /* if one is due and the transport takes it */
 uint64_t client_token_new(struct client *c);      /* TOKEN_NONE: all slots are busy */
 
 /* client_dial.c */

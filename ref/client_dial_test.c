@@ -63,6 +63,18 @@ STORY(backoff_original)
 	assert_true(ended(p, c, pair_heard_count(p, c, DELIVER_DISCONNECTED) - 1, CLIENT_END_RESET) <= 15 * NS_MS);
 }
 
+/* The fixed policy, if nobody says more: 5 s. */
+STORY(backoff_fixed)
+{
+	int c = pair_client(p, A, WIRE "retry=fixed\n");
+
+	assert_int_equal(ended(p, c, 0, CLIENT_END_REFUSED), 5 * NS_S);
+	pair_advance(p, 5 * NS_S - 1);
+	assert_int_equal(pair_heard_count(p, c, DELIVER_DISCONNECTED), 1);
+	pair_advance(p, 1);
+	assert_int_equal(pair_heard_count(p, c, DELIVER_DISCONNECTED), 2);
+}
+
 /* The other policies: at once, fixed, full jitter with its cap. */
 STORY(backoff_others)
 {
@@ -290,11 +302,11 @@ STORY(return_after)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reconnect),        cmocka_unit_test(connect_timeout),   cmocka_unit_test(backoff_original),
-		cmocka_unit_test(backoff_others),   cmocka_unit_test(region_order),      cmocka_unit_test(region_dial_timeout),
-		cmocka_unit_test(url_dial_timeout), cmocka_unit_test(region_all_silent), cmocka_unit_test(region_stun_only),
-		cmocka_unit_test(families_race),    cmocka_unit_test(names_asked),       cmocka_unit_test(region_changed),
-		cmocka_unit_test(return_after),
+		cmocka_unit_test(reconnect),           cmocka_unit_test(connect_timeout),  cmocka_unit_test(backoff_original),
+		cmocka_unit_test(backoff_fixed),       cmocka_unit_test(backoff_others),   cmocka_unit_test(region_order),
+		cmocka_unit_test(region_dial_timeout), cmocka_unit_test(url_dial_timeout), cmocka_unit_test(region_all_silent),
+		cmocka_unit_test(region_stun_only),    cmocka_unit_test(families_race),    cmocka_unit_test(names_asked),
+		cmocka_unit_test(region_changed),      cmocka_unit_test(return_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,34 +3,6 @@
 
 /* ---- what is lost, what is refused ---- */
 
-/* CLI-001: 65,536 bytes are sent, one more is refused and nothing is written; so for forwards. */
-STORY(packet_lengths)
-{
-	static uint8_t big[65537];
-	static const enum command_verb verbs[] = { COMMAND_SEND, COMMAND_FORWARD };
-	struct key b = pair_public(B);
-	struct wire_frame f;
-	int c, s;
-
-	wire_listens(p);
-	c = pair_client(p, A, WIRE "raw=on\n");
-	s = wire_ready(p, c, A);
-	for (int i = 0; i < 2; i++)
-		for (uint32_t n = 65535; n <= 65537; n++) {
-			pair_command(p, c, &(struct event_command){ .verb = verbs[i], .dst = b.b, .src = b.b, .p = big, .n = n });
-			assert_int_equal(wire_frame(p, s, &f), n <= 65536);
-			if (n <= 65536) assert_int_equal(f.n, n + (i == 0 ? 32u : 64u));
-			quiet(p, s);
-		}
-	assert_int_equal(pair_heard_count(p, c, DELIVER_DROPPED), 2);
-	for (size_t i = 0; i < 2; i++) {
-		assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, i)->a, DROP_WRITE_ERROR);
-		assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, i)->n, 65537);
-		assert_memory_equal(pair_heard(p, c, DELIVER_DROPPED, i)->key, b.b, KEY_SIZE);
-	}
-	state_is(p, c, CLIENT_READY); /* the original drops the connection (CLI-023) */
-}
-
 /* CLI-023: what was told to be sent and was refused by the transport is told when the connection ends, once; what went out is not. */
 STORY(lost_is_told)
 {
@@ -101,6 +73,26 @@ STORY(queue_of_32)
 	assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, 0)->p[0], 1);
 	assert_int_equal(pair_heard(p, c, DELIVER_DROPPED, 0)->a, DROP_QUEUE_HEAD);
 	assert_int_equal(pair_heard_count(p, c, DELIVER_DISCONNECTED), 1); /* the owner says when it dials */
+}
+
+/* The backlog: with 131,071 bytes on their way to a transport that takes none the next packet still goes out, with 131,072 and more it waits. */
+STORY(backlog_limit)
+{
+	static uint8_t packet[65536];
+	static const uint32_t more[] = { 65535 - 37, 65536 - 37, 65536 };
+	struct key b = pair_public(B);
+
+	wire_listens(p);
+	for (size_t i = 0; i < 3; i++) {
+		int c = pair_client(p, A, WIRE "raw=on\nretry=manual\n"), s = wire_ready(p, c, A);
+		wire_room(p, s, 0);
+		pair_send(p, c, &b, packet, 65536 - 37);
+		pair_send(p, c, &b, packet, more[i]);
+		assert_int_equal(client_packets_queued(client_of(p, c)), 0);
+		pair_send(p, c, &b, "x", 1);
+		assert_int_equal(client_packets_queued(client_of(p, c)), i != 0);
+		wire_reset(p, s);
+	}
 }
 
 static bool sends_one(struct pair *p, int c, uint32_t n)
@@ -314,9 +306,9 @@ STORY(ports)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(packet_lengths), cmocka_unit_test(lost_is_told), cmocka_unit_test(leave),
-		cmocka_unit_test(queue_of_32),    cmocka_unit_test(bucket),       cmocka_unit_test(bucket_is_for_packets),
-		cmocka_unit_test(liveness),       cmocka_unit_test(head_start),   cmocka_unit_test(head_start_fails),
+		cmocka_unit_test(lost_is_told),  cmocka_unit_test(leave),      cmocka_unit_test(queue_of_32),
+		cmocka_unit_test(backlog_limit), cmocka_unit_test(bucket),     cmocka_unit_test(bucket_is_for_packets),
+		cmocka_unit_test(liveness),      cmocka_unit_test(head_start), cmocka_unit_test(head_start_fails),
 		cmocka_unit_test(ports),
 	};
 

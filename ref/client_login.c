@@ -228,11 +228,10 @@ static void on_peer_present(struct client *c, const struct frame *f)
 
 static void on_ping(struct client *c, const struct frame *f)
 {
-	uint8_t pong[FRAME_HEADER + FRAME_PING_SIZE];
-
-	if (c->can_ack_pings) { /* CLI-010 */
-		client_send(c, pong, frame_pong(pong, f->payload), NULL);
-		c->out_now->work[WORK_FRAMES_OUT]++;
+	if (c->can_ack_pings && !c->pong_due) { /* CLI-010 */
+		memcpy(c->pong, f->payload, FRAME_PING_SIZE);
+		c->pong_due = true;
+		client_send_pong(c);
 	}
 	actions_deliver(c->up_now, DELIVER_PING, c->conn)->span = span_of(f, 0, FRAME_PING_SIZE);
 }

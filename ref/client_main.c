@@ -1,4 +1,4 @@
-/* derp-client: the reference client on plain TCP, for hands and scripts.
+/* derp-client: the reference client on TLS and plain TCP, for hands and scripts.
  *
  * echo answers every packet to its sender, recv prints what comes, send sends. Options make the configuration of the machine
  * (client.h); the host (os_host.h) runs it. `send` ends when the relay has read everything: it pings behind its last packet and
@@ -11,6 +11,7 @@
 #include "os_frames.h"
 #include "os_host.h"
 #include "os_keyfile.h"
+#include "os_tls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ enum { LEAVE_NS = 1000000000, SUM_SIZE = 8, BURST = 64 };
 
 static const char help[] = "usage: derp-client echo|recv|send URL [OPTIONS]\n"
 			   "\n"
-			   "A DERP client on plain TCP; URL is http://HOST:PORT/derp. Prints its own public key first.\n"
+			   "A DERP client; URL is https://HOST[:PORT]/derp, or http:// for plain TCP. Prints its own public key first.\n"
 			   "\n"
 			   "  echo   answers every packet to its sender\n"
 			   "  recv   prints every packet: source, size and a checksum of its bytes\n"
@@ -35,6 +36,9 @@ static const char help[] = "usage: derp-client echo|recv|send URL [OPTIONS]\n"
 			   "      --timeout T         give up after this time (default 10s for send, else never)\n"
 			   "      --key FILE          private key as JSON, made if absent (default: a new key for this run)\n"
 			   "      --mesh-psk-file F   log in with the region's mesh key\n"
+			   "      --ca FILE           certificates to trust in https, instead of the system's\n"
+			   "      --tls12             TLS 1.2 and nothing newer\n"
+			   "      --keylog FILE       write TLS secrets there, for those who decrypt captures\n"
 			   "      --fast-start        send the login with the request, without waiting for an answer; needs --server-key\n"
 			   "      --server-key KEY    the relay's public key\n"
 			   "      --home              tell the relay that it is home\n"
@@ -46,7 +50,27 @@ static const char help[] = "usage: derp-client echo|recv|send URL [OPTIONS]\n"
 			   "\n"
 			   "Exit codes: 0 fine, 1 packets did not come or were changed, 2 bad usage or input, 3 no connection.\n";
 
-enum option_id { HELP = 1, VERSION, TO, SIZE, DATA, COUNT, ECHO, TIMEOUT, KEYFILE, MESH_PSK, FAST, SERVER_KEY, HOME, SET, FRAMES, JSON };
+enum option_id {
+	HELP = 1,
+	VERSION,
+	TO,
+	SIZE,
+	DATA,
+	COUNT,
+	ECHO,
+	TIMEOUT,
+	KEYFILE,
+	MESH_PSK,
+	FAST,
+	SERVER_KEY,
+	HOME,
+	SET,
+	FRAMES,
+	JSON,
+	CA,
+	KEYLOG,
+	TLS12
+};
 
 static const struct os_option options[] = {
 	{ HELP, "help", 'h', false },
@@ -59,6 +83,9 @@ static const struct os_option options[] = {
 	{ TIMEOUT, "timeout", 0, true },
 	{ KEYFILE, "key", 0, true },
 	{ MESH_PSK, "mesh-psk-file", 0, true },
+	{ CA, "ca", 0, true },
+	{ KEYLOG, "keylog", 0, true },
+	{ TLS12, "tls12", 0, false },
 	{ FAST, "fast-start", 0, false },
 	{ SERVER_KEY, "server-key", 0, true },
 	{ HOME, "home", 0, false },
@@ -73,6 +100,8 @@ enum job { JOB_NONE, JOB_ECHO, JOB_RECV, JOB_SEND };
 struct app {
 	struct os_owner owner;
 	struct os_cli cli;
+	struct os_tls_config tls_config;
+	struct os_tls *tls;
 	struct os_config config;
 	enum job job;
 	const char *url, *data, *key_file, *mesh_psk_file, *frames_file;
@@ -326,7 +355,7 @@ static int set_option(struct app *app, int id)
 
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-client " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-client " DERP_VERSION); return OS_EXIT_FINE;
 	case TO: return set_key(app, &app->to, &app->has_to);
 	case SIZE: app->has_size = true; return os_cli_u64(&app->cli, 0, FRAME_PACKET_MAX, &app->size) ? -1 : OS_EXIT_USAGE;
 	case DATA: app->data = value; return -1;
@@ -335,6 +364,9 @@ static int set_option(struct app *app, int id)
 	case TIMEOUT: return os_cli_time(&app->cli, &app->timeout) ? -1 : OS_EXIT_USAGE;
 	case KEYFILE: app->key_file = value; return -1;
 	case MESH_PSK: app->mesh_psk_file = value; return -1;
+	case CA: app->tls_config.ca_file = value; return -1;
+	case KEYLOG: app->tls_config.keylog_file = value; return -1;
+	case TLS12: app->tls_config.version_max = 0x0303; return -1;
 	case FAST: app->fast = true; return -1;
 	case SERVER_KEY: return set_key(app, &app->server_key, &app->has_server_key);
 	case HOME: os_config_add(&app->config, "home=on\n"); return -1;
@@ -353,7 +385,6 @@ static int check(struct app *app)
 
 	if (app->job == JOB_NONE) return os_cli_usage(cli, "expected echo, recv or send, and a URL");
 	if (app->url == NULL) return os_cli_usage(cli, "expected a URL such as http://127.0.0.1:3340/derp");
-	if (strncmp(app->url, "https://", 8) == 0) return os_cli_usage(cli, "'%s' needs TLS, which this build lacks; expected http://", app->url);
 	if (app->job == JOB_SEND && !app->has_to) return os_cli_usage(cli, "send needs --to KEY");
 	if (app->data != NULL && app->has_size) return os_cli_usage(cli, "--size and --data exclude each other");
 	if (app->fast && !app->has_server_key) return os_cli_usage(cli, "--fast-start needs --server-key (HTTP-010)");
@@ -438,17 +469,20 @@ static int open_frames(struct app *app)
 static int start(struct app *app)
 {
 	struct machine_env env = { 0 };
-	char error[OS_ERROR_SIZE];
+	char error[OS_ERROR_SIZE], tls_error[OS_TLS_ERROR_SIZE];
 	struct key public_key;
 	int end = configure(app);
 
 	if (end < 0) end = read_data(app);
 	if (end < 0) end = open_frames(app);
 	if (end >= 0) return end;
+	app->tls = os_tls_new(&app->tls_config, tls_error);
+	if (app->tls == NULL) return os_cli_usage(&app->cli, "%s", tls_error);
 	app->loop = os_loop_new();
 	if (app->loop == NULL || !os_loop_signals(app->loop)) return cannot(app, strerror(errno));
 	app->client = client_new(&env);
 	app->host = os_host_new(app->loop, client_machine(app->client), &app->owner);
+	os_host_tls(app->host, app->tls);
 	if (!os_host_resolve_url(app->host, app->url, error)) return cannot(app, error);
 	key_public(&app->key, &public_key);
 	say(app, &(struct say){ .what = "key", .key = public_key.b });
@@ -494,6 +528,7 @@ static void release(struct app *app)
 	os_host_free(app->host);
 	if (app->client != NULL) machine_free(client_machine(app->client));
 	os_loop_free(app->loop);
+	os_tls_free(app->tls);
 	os_frames_free(app->frames);
 	if (app->frames_out != NULL) fclose(app->frames_out);
 	packet_drop(app->packet);

@@ -11,7 +11,7 @@
 
 struct sample {
 	bool flag;
-	uint32_t small, choice;
+	uint32_t small, wide, choice;
 	uint64_t big, time, later;
 	struct key key;
 	struct config_text text;
@@ -20,15 +20,11 @@ struct sample {
 static const char *const choices[] = { "one", "two", NULL };
 #define FIELD(member) offsetof(struct sample, member)
 static const struct config_key table[] = {
-	{ "flag", CONFIG_BOOL, FIELD(flag), 0, 0, NULL },
-	{ "small", CONFIG_U32, FIELD(small), 2, 9, NULL },
-	{ "choice", CONFIG_ENUM, FIELD(choice), 0, 0, choices },
-	{ "big", CONFIG_U64, FIELD(big), 0, 0, NULL },
-	{ "time", CONFIG_TIME, FIELD(time), 1000, 5000000000, NULL },
-	{ "later", CONFIG_TIME, FIELD(later), 0, 0, NULL },
-	{ "key", CONFIG_KEY, FIELD(key), 0, 0, NULL },
-	{ "text", CONFIG_TEXT, FIELD(text), 0, 0, NULL },
-	{ NULL, CONFIG_BOOL, 0, 0, 0, NULL },
+	{ "flag", CONFIG_BOOL, FIELD(flag), 0, 0, NULL },   { "small", CONFIG_U32, FIELD(small), 2, 9, NULL },
+	{ "wide", CONFIG_U32, FIELD(wide), 0, 0, NULL },    { "choice", CONFIG_ENUM, FIELD(choice), 0, 0, choices },
+	{ "big", CONFIG_U64, FIELD(big), 0, 0, NULL },      { "time", CONFIG_TIME, FIELD(time), 1000, 5000000000, NULL },
+	{ "later", CONFIG_TIME, FIELD(later), 0, 0, NULL }, { "key", CONFIG_KEY, FIELD(key), 0, 0, NULL },
+	{ "text", CONFIG_TEXT, FIELD(text), 0, 0, NULL },   { NULL, CONFIG_BOOL, 0, 0, 0, NULL },
 };
 
 /* Parses a copy of exactly that length; the text of a CONFIG_TEXT is dead afterwards. */
@@ -119,6 +115,9 @@ static void refused(void **state)
 		{ "small=+3", "from 2 to 9" },
 		{ "small=3x", "from 2 to 9" },
 		{ "small= 3", "from 2 to 9" },
+		{ "wide=4294967295", NULL },
+		{ "wide=4294967296", "expected a number" }, /* 32 bits, also without limits */
+		{ "wide=18446744073709551616", "expected a number" },
 		{ "big=18446744073709551616", "expected a number" },
 		{ "big=", "expected a number" },
 		{ "time=1us", NULL },

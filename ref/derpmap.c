@@ -256,10 +256,16 @@ static void region_clear(struct derp_region *region)
 /* Place of the region id in the ascending list, or where it belongs. */
 static uint32_t region_place(const struct derp_map *map, int64_t id)
 {
-	uint32_t i = map->regions;
+	uint32_t lo = 0, hi = map->regions;
 
-	while (i > 0 && map->region[i - 1].id >= id) i--; /* from the end: most are in order */
-	return i;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (map->region[mid].id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 static void region_remove(struct derp_map *map, uint32_t place)
@@ -340,10 +346,16 @@ static bool regions_value(struct parse *p, struct derp_map *map, uint32_t *cap)
 /* Place of the region's score in the ascending list, or where it belongs. */
 static uint32_t score_place(const struct derp_map *map, int64_t id)
 {
-	uint32_t i = map->scores;
+	uint32_t lo = 0, hi = map->scores;
 
-	while (i > 0 && map->score[i - 1].region >= id) i--;
-	return i;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (map->score[mid].region < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 static bool score_add(struct parse *p, struct derp_map *map, uint32_t *cap, int64_t id)

@@ -139,6 +139,9 @@ static void region_numbers(void **state)
 		{ MAP("\"9007199254740992\":null"), "2:2: error: $.Regions.9007199254740992: found '9007199254740992', expected a region's number "
 		                                    "from 1 to 9007199254740991 (MAP-002)\n"
 		                                    "2:2: warning: $.Regions.9007199254740992: found null: the region is taken as absent (MAP-003)" },
+		{ MAP("\"9007199254740991\":null"),
+		  "2:2: warning: $.Regions.9007199254740991: found null: the region is taken as absent (MAP-003)\n"
+		  "2:2: warning: $.Regions.9007199254740991: numbers over 65535 do not work from end to end (CLI-043)" },
 		{ MAP(REGION("65536", "", "{\"Name\":\"x\",\"RegionID\":65536,\"HostName\":\"x\"}") ",\n\"02\":null,\n\"2\":null"),
 		  "2:2: warning: $.Regions.65536: numbers over 65535 do not work from end to end (CLI-043)\n"
 		  "3:2: warning: $.Regions.02: found '02', expected '2' (MAP-002)\n"
@@ -282,13 +285,17 @@ static void limits(void **state)
 	(void)state;
 	assert_non_null(text);
 	n = (size_t)sprintf(text, "{\"Regions\":{\"1\":{\"RegionID\":1,\"RegionCode\":\"a\",\"Nodes\":[");
-	for (uint32_t i = 0; i < LINT_FAULTS_MAX; i++) n += (size_t)sprintf(text + n, "%s{}", i ? "," : "");
-	n += (size_t)sprintf(text + n, "]}}}");
-	assert_true(derp_map_lint(text, n, &lint, error));
-	assert_int_equal(lint.faults, LINT_FAULTS_MAX);
-	assert_int_equal(lint.errors, 3 * LINT_FAULTS_MAX);
-	assert_int_equal(lint.warnings, 1);
-	lint_free(&lint);
+	for (uint32_t i = 0; i < 100000; i++) { /* three errors each, and one warning */
+		size_t at = n + (size_t)sprintf(text + n, "%s{}", i ? "," : "");
+		n = at;
+		if (i + 1 != 3332 && i + 1 != 3333 && i + 1 != 3334 && i + 1 != 100000) continue;
+		at += (size_t)sprintf(text + at, "]}}}");
+		assert_true(derp_map_lint(text, at, &lint, error));
+		assert_int_equal(lint.faults, i + 1 <= 3333 ? 3 * (i + 1) + 1 : 10000);
+		assert_int_equal(lint.errors, 3 * (i + 1));
+		assert_int_equal(lint.warnings, 1);
+		lint_free(&lint);
+	}
 	n = (size_t)sprintf(text, "{\"Regions\":{\"");
 	memset(text + n, 'x', 5000);
 	n += 5000;
@@ -300,6 +307,24 @@ static void limits(void **state)
 	for (uint32_t i = 0; i < lint.faults; i++) assert_true(strlen(lint_print(&lint.fault[i], line)) < 400);
 	assert_int_equal(lint.errors, 3); /* the number, the code, and no RegionID */
 	lint_free(&lint);
+	free(text);
+}
+
+/* 64 MiB are looked at, one byte more is not, nor far more. */
+static void longest(void **state)
+{
+	static const size_t lengths[] = { 67108863, 67108864, 67108865, 80000000 };
+	char *text = malloc(80000000), error[DERPMAP_ERROR_SIZE];
+	struct lint lint;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, ' ', 80000000);
+	memcpy(text, "{}", 2);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(derp_map_lint(text, lengths[i], &lint, error), i < 2);
+		lint_free(&lint);
+	}
 	free(text);
 }
 
@@ -360,9 +385,16 @@ static void long_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(long_texts),          cmocka_unit_test(good_maps), cmocka_unit_test(members),
-		cmocka_unit_test(region_numbers),      cmocka_unit_test(regions),   cmocka_unit_test(node_identity),
-		cmocka_unit_test(node_addresses),      cmocka_unit_test(no_json),   cmocka_unit_test(limits),
+		cmocka_unit_test(good_maps),
+		cmocka_unit_test(members),
+		cmocka_unit_test(region_numbers),
+		cmocka_unit_test(regions),
+		cmocka_unit_test(node_identity),
+		cmocka_unit_test(node_addresses),
+		cmocka_unit_test(no_json),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(longest),
+		cmocka_unit_test(long_texts),
 		cmocka_unit_test(agrees_with_decoder),
 	};
 

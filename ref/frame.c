@@ -149,6 +149,18 @@ static void skip_payload(struct frame_reader *r, const uint8_t **p, size_t *n, u
 	if (r->have == announced) next_frame(r);
 }
 
+/* Room for `more` bytes of the payload: what is announced has not come yet. */
+static void gather_room(struct frame_reader *r, uint32_t more, uint32_t announced)
+{
+	uint32_t room = r->gather == NULL ? FRAME_GATHER_FIRST : r->gather->n, need = r->have + more;
+
+	if (r->gather != NULL && need <= room) return;
+	if (r->gather != NULL) room = room < announced / 2 ? 2 * room : announced;
+	if (room < need) room = need;
+	if (room > announced) room = announced;
+	r->gather = r->gather == NULL ? packet_new(room) : packet_grow(r->gather, room);
+}
+
 static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p, size_t *n, struct frame *out)
 {
 	uint32_t take;
@@ -160,9 +172,9 @@ static enum frame_result take_payload(struct frame_reader *r, const uint8_t **p,
 		return FRAME_READY;
 	}
 	if (*n == 0) return FRAME_MORE;
-	if (r->gather == NULL) r->gather = packet_new(out->n);
 	take = out->n - r->have;
 	if (take > *n) take = (uint32_t)*n;
+	gather_room(r, take, out->n);
 	memcpy(r->gather->bytes + r->have, *p, take);
 	r->have += take;
 	*p += take, *n -= take;

@@ -106,15 +106,17 @@ struct frame {
 };
 
 /* State between spans. A frame that lies whole in one span is handed out in place; one that does not is gathered in a counted
- * packet of exactly its announced length (never more than the role's largest). An idle reader owns nothing. */
+ * packet: of its announced length in the end (never more than the role's largest), and before that of no more than twice what came of
+ * it, or FRAME_GATHER_FIRST: who only announces costs little. An idle reader owns nothing. */
+enum { FRAME_GATHER_FIRST = 4096 };
 struct frame_reader {
 	enum frame_role role;
 	uint8_t head[FRAME_HEADER];
-	uint8_t head_n;  /* header bytes so far */
-	bool announced;  /* the header has been handed out */
-	uint8_t verdict; /* on it, once it has: enum frame_verdict */
-	uint32_t have;   /* payload bytes gathered or skipped */
-	struct packet *gather;
+	uint8_t head_n;        /* header bytes so far */
+	bool announced;        /* the header has been handed out */
+	uint8_t verdict;       /* on it, once it has: enum frame_verdict */
+	uint32_t have;         /* payload bytes gathered or skipped */
+	struct packet *gather; /* its n: room so far */
 };
 
 void frame_reader_init(struct frame_reader *r, enum frame_role role);

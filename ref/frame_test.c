@@ -1,4 +1,5 @@
-/* Frames: the table of chapter 1 against a table of its own, byte by byte and whole. */
+/* Frames: the table of chapter 1 against a table of its own, and reading byte by byte and whole. Which length is good of which type is
+ * shown by relay_boundary_test.c and client_boundary_test.c. */
 #include "buf.h"
 #include "frame.h"
 
@@ -9,7 +10,6 @@
 
 #include <cmocka.h>
 
-#define ANY_LENGTH UINT32_MAX
 enum { ROWS = 16 };
 
 /* Chapter 1 once more, written from the document and not from frame.c. to: what the steady-state reader takes. */
@@ -53,59 +53,6 @@ static void frame_table(void **state)
 	}
 	for (uint32_t i = 0; i < ROWS; i++) assert_int_equal(frame_info_at(i)->type, rows[i].type);
 	assert_null(frame_info_at(ROWS));
-}
-
-/* FRM-004, FRM-008, FRM-014, SRV-002, SRV-025, MSH-016: the server's limits, last good and first bad. */
-static void verdict_server(void **state)
-{
-	(void)state;
-	for (uint32_t type = 0; type < 256; type++) {
-		const struct row *row = row_of((uint8_t)type);
-		if (row == NULL || !row->to_server) { /* FRM-011, FRM-012: any length is skipped */
-			assert_int_equal(frame_verdict(FRAME_ROLE_SERVER, (uint8_t)type, 0), FRAME_SKIP);
-			assert_int_equal(frame_verdict(FRAME_ROLE_SERVER, (uint8_t)type, ANY_LENGTH), FRAME_SKIP);
-			continue;
-		}
-		assert_int_equal(frame_verdict(FRAME_ROLE_SERVER, row->type, row->server_min), FRAME_TAKE);
-		assert_int_equal(frame_verdict(FRAME_ROLE_SERVER, row->type, row->server_max), FRAME_TAKE);
-		assert_int_equal(frame_verdict(FRAME_ROLE_SERVER, row->type, row->server_max + 1), FRAME_BAD);
-		if (row->server_min > 0) assert_int_equal(frame_verdict(FRAME_ROLE_SERVER, row->type, row->server_min - 1), FRAME_BAD);
-		assert_int_equal(frame_verdict(FRAME_ROLE_SERVER, row->type, ANY_LENGTH), FRAME_BAD);
-	}
-}
-
-/* FRM-006, FRM-009..FRM-011, FRM-013, HSK-026: the client's limits. */
-static void verdict_client(void **state)
-{
-	(void)state;
-	for (uint32_t type = 0; type < 256; type++) {
-		const struct row *row = row_of((uint8_t)type);
-		assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT, (uint8_t)type, 1048577), FRAME_BAD);
-		assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT, (uint8_t)type, ANY_LENGTH), FRAME_BAD);
-		assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT, (uint8_t)type, 1048576), row && row->to_client ? FRAME_TAKE : FRAME_SKIP);
-		if (row == NULL || !row->to_client) continue;
-		assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT, row->type, row->client_min), FRAME_TAKE);
-		if (row->client_min > 0)
-			assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT, row->type, row->client_min - 1),
-			                 row->type == 0x03 ? FRAME_BAD : FRAME_SKIP);
-	}
-}
-
-/* HSK-003, HSK-006, HSK-007: login roles take one type within its limits and nothing else. */
-static void verdict_login(void **state)
-{
-	(void)state;
-	for (uint32_t type = 0; type < 256; type++) {
-		assert_int_equal(frame_verdict(FRAME_ROLE_SERVER_LOGIN, (uint8_t)type, 104), type == 0x02 ? FRAME_TAKE : FRAME_BAD);
-		assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT_LOGIN, (uint8_t)type, 40), type == 0x01 ? FRAME_TAKE : FRAME_BAD);
-	}
-	assert_int_equal(frame_verdict(FRAME_ROLE_SERVER_LOGIN, 0x02, 55), FRAME_BAD);
-	assert_int_equal(frame_verdict(FRAME_ROLE_SERVER_LOGIN, 0x02, 56), FRAME_TAKE);
-	assert_int_equal(frame_verdict(FRAME_ROLE_SERVER_LOGIN, 0x02, 262144), FRAME_TAKE);
-	assert_int_equal(frame_verdict(FRAME_ROLE_SERVER_LOGIN, 0x02, 262145), FRAME_BAD);
-	assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT_LOGIN, 0x01, 39), FRAME_BAD);
-	assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT_LOGIN, 0x01, 1024), FRAME_TAKE);
-	assert_int_equal(frame_verdict(FRAME_ROLE_CLIENT_LOGIN, 0x01, 1025), FRAME_BAD);
 }
 
 /* ---- reading: one stream, cut in every way ---- */
@@ -360,8 +307,7 @@ static void disco_looks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frame_table),          cmocka_unit_test(verdict_server),          cmocka_unit_test(verdict_client),
-		cmocka_unit_test(verdict_login),        cmocka_unit_test(reading_in_place),        cmocka_unit_test(reading_whole),
+		cmocka_unit_test(frame_table),          cmocka_unit_test(reading_in_place),        cmocka_unit_test(reading_whole),
 		cmocka_unit_test(reading_cut_anywhere), cmocka_unit_test(reading_unknown_endless), cmocka_unit_test(writing_vectors),
 		cmocka_unit_test(disco_looks),
 	};

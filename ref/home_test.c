@@ -520,17 +520,17 @@ static void many_samples(void **state)
 	char text[40];
 
 	(void)state;
-	for (uint64_t i = 0; i < 3 * HOME_PAST_MAX; i++) {
+	for (uint64_t i = 0; i < 3 * 64; i++) {
 		snprintf(text, sizeof text, "1=%llums 2=9s", (unsigned long long)(20 + i));
 		report(&h, i * NS_S, text);
 		assert_int_equal(home_best(&h, 1), 20 * NS_MS);
 	}
-	assert_int_equal(home_memory(&h), (HOME_PAST_MAX + 1) * 24);
+	assert_int_equal(home_memory(&h), (64 + 1) * 24);
 	report(&h, 306 * NS_S, "2=9s"); /* the first is gone, the next is remembered */
 	assert_int_equal(home_best(&h, 1), 21 * NS_MS);
-	report(&h, (305 + 3 * HOME_PAST_MAX - 1) * NS_S, "2=9s"); /* the newest is as old as it can be */
-	assert_int_equal(home_best(&h, 1), (20 + 3 * HOME_PAST_MAX - 1) * NS_MS);
-	report(&h, (305 + 3 * HOME_PAST_MAX) * NS_S, "2=9s");
+	report(&h, (305 + 3 * 64 - 1) * NS_S, "2=9s"); /* the newest is as old as it can be */
+	assert_int_equal(home_best(&h, 1), (20 + 3 * 64 - 1) * NS_MS);
+	report(&h, (305 + 3 * 64) * NS_S, "2=9s");
 	assert_int_equal(home_best(&h, 1), 0);
 	home_free(&h);
 }
@@ -542,17 +542,18 @@ static void many_frames(void **state)
 	uint64_t memory;
 
 	(void)state;
-	for (int64_t i = 1; i <= HOME_FRAMES_MAX; i++) home_heard(&h, i, (uint64_t)i);
-	home_heard(&h, 1, HOME_FRAMES_MAX + 1); /* so that 2 is the longest silent */
+	for (int64_t i = 1; i <= 4096; i++) home_heard(&h, i, (uint64_t)i);
+	home_heard(&h, 1, 4096 + 1); /* so that 2 is the longest silent */
 	memory = home_memory(&h);
-	home_heard(&h, HOME_FRAMES_MAX + 1, HOME_FRAMES_MAX + 2);
+	home_heard(&h, 4096 + 1, 4096 + 2);
 	assert_int_equal(home_memory(&h), memory);
 	for (int64_t i = 1; i <= 3; i++) {
-		struct home_report r = { .now = HOME_FRAMES_MAX + 2 };
+		struct home_report r = { .now = 4096 + 2 };
 		h.force = i;
 		assert_int_equal(home_add_report(&h, &r, NULL).reason, i == 2 ? HOME_KEPT_HEARD : HOME_FORCED);
 	}
-	assert_int_equal(h.frames, HOME_FRAMES_MAX);
+	for (int64_t i = 1; i <= 100000; i++) home_heard(&h, i, 4096 + 3);
+	assert_int_equal(h.frames, 4096);
 	report(&h, 300 * NS_S, "");
 	assert_int_equal(h.frames, 0);
 	home_free(&h);

@@ -26,6 +26,22 @@ static void burst_triple(void **state)
 		}
 }
 
+/* A bucket holds 2^33 tokens, whatever its burst: one less, as many, one more and far more. */
+static void burst_longest(void **state)
+{
+	const uint64_t most = UINT64_C(8589934592), bursts[] = { most - 1, most, most + 1, UINT64_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bursts / sizeof *bursts; i++) {
+		struct limit l = { .rate = 1, .burst = bursts[i] };
+		struct limit_bucket b = { 0 };
+		assert_int_equal(limit_take(&l, &b, S, UINT32_MAX), 0);
+		assert_int_equal(limit_take(&l, &b, S, UINT32_MAX), 0);
+		assert_int_equal(limit_take(&l, &b, S, i == 0 ? 1 : 2), 0);
+		assert_int_equal(limit_take(&l, &b, S, 1), S);
+	}
+}
+
 /* Time refills it at the rate, exactly: no rounding adds up, and never above full. */
 static void refill(void **state)
 {
@@ -106,10 +122,8 @@ static void rate_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(burst_triple),
-		cmocka_unit_test(refill),
-		cmocka_unit_test(allow),
-		cmocka_unit_test(rate_file),
+		cmocka_unit_test(burst_triple), cmocka_unit_test(burst_longest), cmocka_unit_test(refill),
+		cmocka_unit_test(allow),        cmocka_unit_test(rate_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

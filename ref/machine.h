@@ -320,6 +320,7 @@ struct action {
 		struct action_deliver deliver; /* the longest */
 	};
 };
+static_assert(DELIVER_CONNECTED == 0, "actions_add zeroes `deliver` by it");
 static_assert(sizeof(struct action_tls) <= sizeof(struct action_deliver) && sizeof(struct address) <= sizeof(struct action_deliver),
               "who zeroes `deliver` zeroes them all");
 
@@ -373,8 +374,8 @@ static inline struct action *actions_add(struct actions *a, enum action_kind kin
 	x->abort = x->ask = 0;
 	x->head_at = x->head_n = x->read_n = 0;
 	x->token = token;
-	x->span = (struct span){ 0 };
-	x->deliver = (struct action_deliver){ 0 };
+	x->span = (struct span){ NULL, NULL, 0 }; /* in words that C++ takes too */
+	x->deliver = (struct action_deliver){ DELIVER_CONNECTED, 0, NULL, NULL, 0, 0 };
 	return x;
 }
 /* Room for head_n bytes of the head of an action just added; head_n <= ACTIONS_HEAD_MAX, may be 0. */
@@ -397,7 +398,7 @@ static inline uint8_t *actions_send(struct actions *a, uint64_t token, uint32_t 
 static inline void actions_span(struct actions *a, const uint8_t *p, uint32_t n)
 {
 	assert(a->n > 0 && a->v[a->n - 1].span.n == 0);
-	a->v[a->n - 1].span = (struct span){ .p = p, .n = n };
+	a->v[a->n - 1].span = (struct span){ NULL, p, n };
 }
 /* The same with a counted packet; takes over one count from the caller. p,n lie inside the packet. */
 void actions_span_packet(struct actions *a, struct packet *packet, const uint8_t *p, uint32_t n);

@@ -326,6 +326,35 @@ static void portal_timing(void **state)
 	world_free(w);
 }
 
+/* HOM-002, HOM-003, MAP-019: to the nanosecond: a report that hears nothing ends after 5 s, a question for a portal begins after 200 ms
+ * and is given 3 s. */
+static void exact_times(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	world_add(w, TCP_ANSWERS, "192.0.2.1:443", 10 * NS_MS); /* and then says nothing */
+	world_start(w, "only=https", "1");
+	world_run_until(w, 5 * NS_S - 1);
+	assert_true(netcheck_is_running(w->check));
+	world_run_until(w, 5 * NS_S);
+	assert_false(netcheck_is_running(w->check));
+	world_free(w);
+	w = world_new();
+	world_add(w, UDP_ANSWERS, "192.0.2.1:3478", 250 * NS_MS);
+	world_add(w, TCP_SILENT, "192.0.2.1:80", 10 * NS_MS);
+	world_start(w, "", "1=1{'CanPort80':true}");
+	world_run_until(w, 200 * NS_MS - 1);
+	world_log_is(w, "0 udp 192.0.2.1:3478\n100 udp 192.0.2.1:3478\n");
+	world_run_until(w, 200 * NS_MS);
+	world_log_is(w, "200 udp 192.0.2.1:3478\n200 dial 192.0.2.1:80\n");
+	world_run_until(w, 3200 * NS_MS - 1);
+	assert_true(netcheck_is_running(w->check));
+	world_run_until(w, 3200 * NS_MS);
+	assert_false(netcheck_is_running(w->check));
+	world_free(w);
+}
+
 /* One portal found is enough: the other questions are given up, and the report need not wait for them. */
 static void portal_found(void **state)
 {
@@ -363,11 +392,12 @@ static void portal_behind_https(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(https),          cmocka_unit_test(https_silence),       cmocka_unit_test(https_next_node),
-		cmocka_unit_test(https_many),     cmocka_unit_test(https_many_nodes),    cmocka_unit_test(stun_up_tcp_down),
-		cmocka_unit_test(browser),        cmocka_unit_test(portal_answers),      cmocka_unit_test(portal_timing),
-		cmocka_unit_test(portal_found),   cmocka_unit_test(portal_behind_https), cmocka_unit_test(https_families),
-		cmocka_unit_test(https_failures), cmocka_unit_test(no_time_at_all),      cmocka_unit_test(https_names),
+		cmocka_unit_test(https),          cmocka_unit_test(https_silence),    cmocka_unit_test(https_next_node),
+		cmocka_unit_test(https_many),     cmocka_unit_test(https_many_nodes), cmocka_unit_test(stun_up_tcp_down),
+		cmocka_unit_test(browser),        cmocka_unit_test(portal_answers),   cmocka_unit_test(portal_timing),
+		cmocka_unit_test(exact_times),    cmocka_unit_test(portal_found),     cmocka_unit_test(portal_behind_https),
+		cmocka_unit_test(https_families), cmocka_unit_test(https_names),      cmocka_unit_test(https_failures),
+		cmocka_unit_test(no_time_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,7 @@ static int take_value(struct os_cli *cli, const struct os_option *o, const char 
 int os_cli_next(struct os_cli *cli)
 {
 	const struct os_option *o;
-	const char *word, *equals;
+	const char *word, *name, *equals;
 	size_t n;
 
 	if (cli->at == cli->argc) return OS_CLI_END;
@@ -70,17 +70,18 @@ int os_cli_next(struct os_cli *cli)
 		cli->value = word;
 		return OS_CLI_ARGUMENT;
 	}
-	if (word[1] != '-') {
-		o = find_letter(cli, word[1]);
-		if (o != NULL) return take_value(cli, o, word[2] == 0 ? NULL : word + 2);
-		os_cli_usage(cli, "there is no option '-%c'", word[1]);
+	name = word + (word[1] == '-' ? 2 : 1);
+	equals = strchr(name, '=');
+	n = equals == NULL ? strlen(name) : (size_t)(equals - name);
+	o = find_long(cli, name, n); /* with one dash too, as the original's flags are written */
+	if (o != NULL) return take_value(cli, o, equals == NULL ? NULL : equals + 1);
+	if (word[1] == '-') {
+		os_cli_usage(cli, "there is no option '--%.*s'", (int)n, name);
 		return OS_CLI_BAD;
 	}
-	equals = strchr(word, '=');
-	n = equals == NULL ? strlen(word + 2) : (size_t)(equals - word - 2);
-	o = find_long(cli, word + 2, n);
-	if (o != NULL) return take_value(cli, o, equals == NULL ? NULL : equals + 1);
-	os_cli_usage(cli, "there is no option '--%.*s'", (int)n, word + 2);
+	o = find_letter(cli, word[1]);
+	if (o != NULL) return take_value(cli, o, word[2] == 0 ? NULL : word + 2);
+	os_cli_usage(cli, "there is no option '-%c'", word[1]);
 	return OS_CLI_BAD;
 }
 

@@ -1,14 +1,15 @@
-/* The command line of the programs in ref/, alike in all of them: options anywhere, `--name=value` or `--name value`, -h and
- * --help, --version; exit codes 0 fine, 1 a finding, 2 usage or bad input, 3 could not run. And the text of a machine's
- * configuration, gathered line by line. */
+/* The command line of the programs in ref/, alike in all of them: options anywhere, `--name=value` or `--name value`, with one dash
+ * too, as the original's flags are written; -h and --help, --version; exit codes 0 fine, 1 a finding, 2 usage or bad input, 3 could
+ * not run. And the text of a machine's configuration, gathered line by line. */
 #ifndef REF_OS_CLI_H
 #define REF_OS_CLI_H
+
+#include "version.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define OS_VERSION "0.1"
 enum os_exit { OS_EXIT_FINE, OS_EXIT_FINDING, OS_EXIT_USAGE, OS_EXIT_CANNOT };
 
 struct os_option {

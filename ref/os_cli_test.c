@@ -19,7 +19,8 @@ static void begin(struct os_cli *cli, int argc, const char **argv) { os_cli_init
 /* Every way to write an option, with arguments in between. */
 static void options_anywhere(void **state)
 {
-	const char *argv[] = { "test", "one", "--value=1", "two", "--value", "2", "-v", "3", "-v4", "-f", "--flag", "-", "--", "--flag" };
+	const char *argv[] = { "test",   "one", "--value=1", "two", "--value", "2", "-v", "3",     "-v4",
+		               "-value", "5",   "-value=6",  "-f",  "--flag",  "-", "--", "--flag" };
 	static const struct {
 		int id;
 		const char *value;
@@ -30,6 +31,8 @@ static void options_anywhere(void **state)
 		{ VALUE, "2" },
 		{ VALUE, "3" },
 		{ VALUE, "4" },
+		{ VALUE, "5" },
+		{ VALUE, "6" },
 		{ FLAG, NULL },
 		{ FLAG, NULL },
 		{ OS_CLI_ARGUMENT, "-" },

@@ -1,9 +1,11 @@
 /* One socket: watched, read, written, ended; and what of that its machine hears. */
 #include "os_conn.h"
 
+#include "address.h"
 #include "buf.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -62,10 +64,37 @@ struct conn *conn_new(struct os_host *h, uint64_t token, int fd, enum conn_state
 	return c;
 }
 
+void conn_more(struct conn *c)
+{
+	struct os_host *h = c->host;
+
+	if (c->more) return;
+	c->more = true;
+	c->more_next = NULL;
+	*(h->more == NULL ? &h->more : &h->more_last->more_next) = c;
+	h->more_last = c;
+}
+
+static void conn_no_more(struct conn *c)
+{
+	struct os_host *h = c->host;
+	struct conn *before = h->more == c ? NULL : h->more;
+
+	if (!c->more) return;
+	while (before != NULL && before->more_next != c) before = before->more_next;
+	*(before == NULL ? &h->more : &before->more_next) = c->more_next;
+	if (h->more_last == c) h->more_last = before;
+	c->more = false;
+}
+
+uint64_t conn_left(const struct conn *c) { return c->held.bytes + (c->tls != NULL ? os_tls_inflight(c->tls) : 0); }
+
+bool conn_waits(const struct conn *c) { return c->held.n != 0 || (c->tls != NULL && os_tls_blocked(c->tls)); }
+
 /* What the loop shall report of it. */
 void conn_watch(struct conn *c)
 {
-	bool reading = c->state == CONN_OPEN && c->read_max != 0;
+	bool reading = c->state == CONN_OPEN && (c->read_max != 0 || c->shaking);
 
 	if (c->watch.fd < 0) return;
 	if (!os_loop_watch(c->host->loop, &c->watch, (reading ? EPOLLIN : 0u) | (c->blocked || c->state == CONN_DIALING ? EPOLLOUT : 0u))) {
@@ -77,8 +106,9 @@ void conn_watch(struct conn *c)
 
 static void conn_forget_held(struct conn *c)
 {
-	c->host->left -= c->held.bytes;
+	c->host->left -= conn_left(c);
 	os_held_free(&c->held);
+	if (c->tls != NULL) os_tls_forget(c->tls);
 }
 
 void conn_shut(struct conn *c, bool abort)
@@ -86,6 +116,8 @@ void conn_shut(struct conn *c, bool abort)
 	struct os_host *h = c->host;
 
 	conn_forget_held(c);
+	os_tls_close(c->tls);
+	c->tls = NULL;
 	if (c->watch.fd < 0) return;
 	os_loop_unwatch(h->loop, &c->watch);
 	if (abort)
@@ -103,6 +135,7 @@ void conn_shut(struct conn *c, bool abort)
 void conn_free(struct conn *c)
 {
 	conn_shut(c, false);
+	conn_no_more(c);
 	*c->all_prev = c->all_next;
 	if (c->all_next != NULL) c->all_next->all_prev = c->all_prev;
 	free(c);
@@ -111,6 +144,7 @@ void conn_free(struct conn *c)
 /* Nothing refers to it but callbacks of the batch under way: gone when that is over. */
 void conn_bury(struct conn *c)
 {
+	if (c->tls != NULL && !c->broken) os_tls_finish(c->tls);
 	conn_shut(c, false);
 	c->ending_next = c->host->dead;
 	c->host->dead = c;
@@ -140,7 +174,7 @@ static void conn_give_closed(struct conn *c)
 
 static bool conn_drained(struct conn *c, struct event *e)
 {
-	uint64_t taken = c->sent - c->held.bytes, n = taken - c->told, left = c->held.bytes;
+	uint64_t left = conn_left(c), taken = c->sent - left, n = taken - c->told;
 	bool due = (n > 0 && (c->sent - c->told > OS_LOW_WATER || c->left_told > 0)) || (left > 0 && c->left_told == 0);
 
 	assert(taken >= c->told);
@@ -176,21 +210,70 @@ void conn_give_due(struct conn *c)
 
 /* ---- what the kernel says ---- */
 
+/* Writing failed. What the peer said before is read first. */
+static void conn_broke(struct conn *c, int error)
+{
+	c->broken = true;
+	c->blocked = false;
+	c->cause = (uint8_t)(error == EPROTO ? CLOSE_TLS : os_tcp_cause(error));
+	conn_forget_held(c);
+	if (c->read_max == 0) conn_closed_due(c, (enum close_cause)c->cause);
+}
+
+/* Bytes into p. 0: none now. -1: the end, c->cause says which. */
+static int64_t receive_plain(struct conn *c, uint8_t *p, uint32_t room)
+{
+	ssize_t n = recv(c->watch.fd, p, room, 0);
+
+	if (n > 0) return n;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+	if (!c->broken) c->cause = (uint8_t)(n == 0 ? CLOSE_EOF : os_tcp_cause(errno));
+	return -1;
+}
+
+/* The same of a failed handshake or record, and a word about it. Of what strangers do to a relay there is none. */
+static void tls_ended(struct conn *c, enum os_tls_result result)
+{
+	char text[OS_ERROR_SIZE], peer[ADDRESS_TEXT];
+
+	if (c->broken) return;
+	c->cause = (uint8_t)(result == OS_TLS_EOF ? CLOSE_EOF : result == OS_TLS_DEAD ? os_tcp_cause(os_tls_errno(c->tls)) : CLOSE_TLS);
+	if (result != OS_TLS_FAILED || !token_is_machine(c->token)) return;
+	snprintf(text, sizeof text, "TLS with %s: %s", address_text(&c->to, peer), os_tls_why(c->host->tls));
+	host_complain(c->host, text);
+}
+
+static int64_t receive_tls(struct conn *c, uint8_t *p, uint32_t room)
+{
+	uint32_t n;
+	enum os_tls_result result = os_tls_read(c->tls, p, room, &n);
+
+	if (result == OS_TLS_OK || result == OS_TLS_AGAIN) {
+		if (result == OS_TLS_OK && os_tls_pending(c->tls)) conn_more(c);
+		if (os_tls_blocked(c->tls) && !c->blocked) { /* an answer of TLS itself */
+			c->blocked = true;
+			conn_watch(c);
+		}
+		return n;
+	}
+	tls_ended(c, result);
+	return -1;
+}
+
 static void conn_read(struct conn *c)
 {
 	struct os_host *h = c->host;
 	struct event e = { .kind = EVENT_BYTES, .token = c->token };
 	uint32_t room;
-	ssize_t n;
+	int64_t n;
 
 	host_turn_room(h, c->read_max < ROOM_MIN ? c->read_max : ROOM_MIN);
 	if (c->state != CONN_OPEN || c->closed_due || c->watch.fd < 0 || c->read_max == 0) return; /* that turn changed it */
 	room = OS_TURN_MAX - h->used;
 	if (room > c->read_max) room = c->read_max;
-	n = recv(c->watch.fd, h->buffer + h->used, room, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-	if (n <= 0) {
-		if (!c->broken) c->cause = (uint8_t)(n == 0 ? CLOSE_EOF : os_tcp_cause(errno));
+	n = (c->tls != NULL ? receive_tls : receive_plain)(c, h->buffer + h->used, room);
+	if (n == 0) return;
+	if (n < 0) {
 		conn_give_closed(c);
 		return;
 	}
@@ -199,6 +282,84 @@ static void conn_read(struct conn *c)
 	host_stream(h, c->token, OS_STREAM_IN, e.bytes.p, e.bytes.n);
 	host_step(h, &e);
 }
+
+/* ---- TLS ---- */
+
+static void tell_secured(void *arg, const struct event_secured *secured)
+{
+	struct conn *c = arg;
+	struct event e = { .kind = EVENT_SECURED, .token = c->token, .secured = secured };
+
+	host_step(c->host, &e);
+}
+
+/* A few in one batch of callbacks: they are dear, and those who are in do not wait behind a crowd. */
+static void conn_handshake(struct conn *c)
+{
+	enum os_tls_result result;
+
+	if (c->host->handshakes++ >= HANDSHAKES_MAX) {
+		conn_more(c);
+		return;
+	}
+	result = os_tls_handshake(c->tls);
+	if (result == OS_TLS_OK) {
+		c->shaking = false;
+		os_tls_tell(c->tls, tell_secured, c);
+		if (os_tls_pending(c->tls)) conn_more(c); /* behind the last message: read once what SECURED brought about is done */
+		if (c->held.n != 0) conn_touch(c);
+	} else if (result != OS_TLS_AGAIN) {
+		tls_ended(c, result == OS_TLS_EOF ? OS_TLS_FAILED : result);
+		conn_give_closed(c);
+		return;
+	}
+	c->blocked = os_tls_blocked(c->tls);
+	conn_watch(c);
+}
+
+static void tls_refused(struct conn *c, const char *why)
+{
+	host_complain(c->host, why);
+	conn_shut(c, true);
+	conn_closed_due(c, CLOSE_TLS);
+}
+
+void conn_start_tls(struct conn *c, const struct action_tls *how)
+{
+	struct os_host *h = c->host;
+	char error[OS_TLS_ERROR_SIZE];
+
+	if (h->tls == NULL) {
+		tls_refused(c, "TLS was asked for, and this program has set up none");
+		return;
+	}
+	if (how->server && !os_tls_refresh(h->tls, os_now(), error)) host_complain(h, error);
+	if (c->first != NONE) conn_write(c); /* a request to a proxy, say */
+	if (c->held.n != 0 || c->broken) {
+		tls_refused(c, "TLS was to begin before the bytes ahead of it were sent");
+		return;
+	}
+	c->tls = os_tls_open(h->tls, c->watch.fd, how, &c->to);
+	if (c->tls == NULL) {
+		tls_refused(c, os_tls_why(h->tls));
+		return;
+	}
+	c->shaking = true;
+	if (!how->server) conn_more(c); /* it speaks first */
+	conn_watch(c);
+}
+
+/* What there is to read or to shake, with nothing of the loop's. */
+void conn_go_on(struct conn *c)
+{
+	if (c->state != CONN_OPEN || c->closed_due || c->watch.fd < 0) return;
+	if (c->shaking)
+		conn_handshake(c);
+	else if (c->read_max != 0)
+		conn_read(c);
+}
+
+/* ---- readiness ---- */
 
 /* READ is 0: a reset is told at once, the end of the stream when it is read. */
 static void conn_hung_up(struct conn *c)
@@ -228,6 +389,22 @@ static void conn_dialed(struct conn *c)
 	conn_due(c);
 }
 
+/* The kernel may take more, or the write finds out why not. */
+static void conn_unblock(struct conn *c)
+{
+	int error = 0;
+
+	c->blocked = false;
+	if (!conn_waits(c)) return;
+	if (c->tls != NULL) {
+		c->host->left -= conn_left(c);
+		error = os_tls_flush(c->tls, &c->blocked);
+		c->host->left += conn_left(c);
+	}
+	if (error != 0) conn_broke(c, error); /* reading would not tell: the error was given to us */
+	conn_touch(c);
+}
+
 static void conn_ready(struct os_watch *watch, uint32_t events)
 {
 	struct conn *c = (struct conn *)watch;
@@ -238,13 +415,10 @@ static void conn_ready(struct os_watch *watch, uint32_t events)
 		conn_dialed(c);
 		return;
 	}
-	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
-		c->blocked = false; /* the write finds out */
-		if (c->held.n != 0) conn_touch(c);
-	}
+	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) conn_unblock(c);
 	if (c->state != CONN_OPEN) return;
-	if (c->read_max != 0)
-		conn_read(c);
+	if (c->shaking || c->read_max != 0)
+		conn_go_on(c);
 	else if (events & (EPOLLERR | EPOLLHUP))
 		conn_hung_up(c);
 }
@@ -267,6 +441,29 @@ static uint32_t gather(struct os_host *h, const struct conn *c)
 	return n;
 }
 
+/* Before the handshake is over, TLS writes only its own. */
+static int write_some(struct conn *c, const struct span *fresh, uint32_t n)
+{
+	bool waits = c->shaking;
+	int error;
+
+	if (c->tls == NULL) return os_held_write(&c->held, os_write_socket, &c->watch.fd, fresh, n, &c->blocked);
+	error = c->blocked ? 0 : os_tls_flush(c->tls, &c->blocked);
+	return error != 0 ? error : os_held_write(&c->held, os_tls_write, c->tls, fresh, n, waits ? &waits : &c->blocked);
+}
+
+/* close_notify, then FIN, each behind everything before it. */
+static void conn_finish(struct conn *c)
+{
+	if (c->tls != NULL) os_tls_finish(c->tls);
+	if (conn_waits(c)) {
+		c->blocked = true;
+		return;
+	}
+	c->fin = true;
+	shutdown(c->watch.fd, SHUT_WR);
+}
+
 /* The one write of a connection in this turn. */
 void conn_write(struct conn *c)
 {
@@ -277,20 +474,11 @@ void conn_write(struct conn *c)
 
 	c->first = c->last = NONE;
 	if (c->watch.fd < 0 || c->broken) return;
-	h->left -= c->held.bytes;
-	error = os_held_write(&c->held, c->watch.fd, h->piece, n, &c->blocked);
-	h->left += c->held.bytes;
-	if (error != 0) { /* what the peer said before is read first */
-		c->broken = true;
-		c->blocked = false;
-		c->cause = (uint8_t)os_tcp_cause(error);
-		conn_forget_held(c);
-		if (c->read_max == 0) conn_closed_due(c, (enum close_cause)c->cause);
-	}
-	if (c->finish && !c->fin && !c->broken && c->held.n == 0) {
-		c->fin = true;
-		shutdown(c->watch.fd, SHUT_WR);
-	}
+	h->left -= conn_left(c);
+	error = write_some(c, h->piece, n);
+	h->left += conn_left(c);
+	if (error != 0) conn_broke(c, error);
+	if (c->finish && !c->fin && !c->broken && !conn_waits(c)) conn_finish(c);
 	if (c->state != CONN_OVER) conn_watch(c);
 	if (conn_drained(c, &due)) conn_due(c);
 }
@@ -307,7 +495,7 @@ void conn_end(struct conn *c)
 		h->slot[slot] = (struct slot){ .generation = h->slot[slot].generation, .free_next = h->slot_free };
 		h->slot_free = slot;
 	}
-	if (c->cause == CLOSE_EOF && c->held.n != 0 && !c->broken)
+	if (c->cause == CLOSE_EOF && conn_waits(c) && !c->broken)
 		conn_watch(c);
 	else
 		conn_bury(c);

@@ -7,8 +7,9 @@
 
 #include "os_held.h"
 #include "os_host.h"
+#include "os_tls.h"
 
-enum { NONE = UINT32_MAX, ACCEPTS_MAX = 64, NAMES_MAX = 64, ADDRESSES_MAX = 8, ROOM_MIN = 2048 };
+enum { NONE = UINT32_MAX, ACCEPTS_MAX = 64, NAMES_MAX = 64, ADDRESSES_MAX = 8, ROOM_MIN = 2048, HANDSHAKES_MAX = 16 };
 #define ACCEPT_PAUSE_NS NS_S
 
 enum conn_state { CONN_DIALING, CONN_OPEN, CONN_OVER /* CLOSED is given */ };
@@ -18,7 +19,8 @@ struct conn {
 	struct os_host *host;
 	uint64_t token;
 	struct os_held held;
-	uint64_t sent, told; /* bytes SENT, bytes told by DRAINED */
+	struct os_tls_stream *tls; /* NULL: plain */
+	uint64_t sent, told;       /* bytes SENT, bytes told by DRAINED */
 	uint64_t left_told;
 	uint32_t read_max;
 	uint32_t first, last; /* SENDs of this turn: actions, linked by host->next */
@@ -28,8 +30,10 @@ struct conn {
 	bool finish, fin; /* FIN is wanted, is sent */
 	bool broken;      /* writing failed; what came before may still be read */
 	bool dialed_due, closed_due, due, touched, ending;
+	bool shaking;      /* TLS, before SECURED */
+	bool more;         /* its stream may have bytes of which the loop knows nothing */
 	struct address to; /* DIAL */
-	struct conn *due_next, *touched_next, *ending_next, *all_next, **all_prev;
+	struct conn *due_next, *touched_next, *ending_next, *more_next, *all_next, **all_prev;
 };
 
 struct listener {
@@ -76,7 +80,9 @@ struct os_host {
 	uint32_t dials;
 	struct listener listener[OS_LISTENERS_MAX];
 	uint32_t listeners;
-	struct conn *all, *due_first, *due_last, *touched, *ending, *dead;
+	struct conn *all, *due_first, *due_last, *touched, *ending, *dead, *more, *more_last;
+	struct os_tls *tls;
+	uint32_t handshakes; /* steps of them in this batch of callbacks */
 	uint32_t sockets;
 	uint64_t left;
 	struct ask *ask;
@@ -102,6 +108,11 @@ struct conn *conn_new(struct os_host *h, uint64_t token, int fd, enum conn_state
 void conn_due(struct conn *c);   /* it has an event for the next turn */
 void conn_touch(struct conn *c); /* it is to be written at the end of this turn */
 void conn_watch(struct conn *c); /* tells the loop what to report of it */
+void conn_more(struct conn *c);  /* read it in the next turn, whatever the loop says */
+void conn_go_on(struct conn *c);
+void conn_start_tls(struct conn *c, const struct action_tls *how);
+uint64_t conn_left(const struct conn *c); /* bytes of the machine that no kernel has taken */
+bool conn_waits(const struct conn *c);    /* there is something to be written */
 void conn_shut(struct conn *c, bool abort);
 void conn_closed_due(struct conn *c, enum close_cause cause);
 void conn_give_due(struct conn *c);

@@ -70,37 +70,34 @@ static void keep(struct os_held *h, uint64_t taken, const struct span *fresh, ui
 	if (h->n == 0) os_held_free(h);
 }
 
-/* One system call. Returns what the kernel took. */
-static size_t write_some(int fd, struct iovec *v, uint32_t n, int *error)
+uint64_t os_write_socket(void *to, const struct iovec *v, uint32_t n, bool *blocked, int *error)
 {
-	struct msghdr message = { .msg_iov = v, .msg_iovlen = n };
+	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = n };
+	size_t want = 0;
 	ssize_t took;
 
-	do took = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (uint32_t i = 0; i < n; i++) want += v[i].iov_len;
+	do took = sendmsg(*(const int *)to, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (took < 0 && errno == EINTR);
-	if (took >= 0) return (size_t)took;
-	if (errno != EAGAIN && !(errno == ENOBUFS || errno == ENOMEM)) *error = errno;
-	return 0;
+	if (took < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) *error = errno;
+	*blocked = took < 0 || (size_t)took < want;
+	return took < 0 ? 0 : (uint64_t)took;
 }
 
-int os_held_write(struct os_held *h, int fd, const struct span *fresh, uint32_t fresh_n, bool *blocked)
+int os_held_write(struct os_held *h, os_write *write, void *to, const struct span *fresh, uint32_t fresh_n, bool *blocked)
 {
 	uint32_t at = 0, all = h->n + fresh_n;
 	uint64_t taken = 0;
 	int error = 0;
 
-	while (at < all && !*blocked) {
+	while (at < all && !*blocked && error == 0) {
 		struct iovec v[PIECES_MAX];
 		uint32_t n = 0;
-		size_t want = 0, took;
 		for (; n < PIECES_MAX && at < all; n++, at++) {
 			const struct span *x = at < h->n ? held_at(h, at) : &fresh[at - h->n];
 			v[n] = (struct iovec){ .iov_base = (void *)(uintptr_t)x->p, .iov_len = x->n };
-			want += x->n;
 		}
-		took = write_some(fd, v, n, &error);
-		taken += took;
-		*blocked = took < want;
+		taken += write(to, v, n, blocked, &error);
 	}
 	keep(h, taken, fresh, fresh_n);
 	return error;

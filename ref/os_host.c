@@ -107,9 +107,27 @@ static uint64_t party_deadline(const struct os_party *party)
 	const struct os_host *h = (const struct os_host *)party;
 	uint64_t at = machine_deadline(h->machine);
 
-	if (h->due_first != NULL || h->asks != 0) return 0;
+	if (h->due_first != NULL || h->asks != 0 || h->more != NULL) return 0;
 	at = at >= UINT64_MAX - h->boot_at ? UINT64_MAX : h->boot_at + at;
 	return h->accept_at != 0 && h->accept_at < at ? h->accept_at : at;
+}
+
+/* A turn of their own: what the last one wanted is done. */
+static void read_more(struct os_host *h)
+{
+	struct conn *c;
+	uint32_t n = 0;
+
+	for (c = h->more; c != NULL; c = c->more_next) n++;
+	if (n == 0) return;
+	host_turn_begin(h);
+	for (; n > 0 && h->more != NULL; n--) {
+		c = h->more;
+		h->more = c->more_next;
+		c->more = false;
+		conn_go_on(c);
+	}
+	turn_end(h);
 }
 
 static void party_turn(struct os_party *party)
@@ -122,6 +140,8 @@ static void party_turn(struct os_party *party)
 	}
 	host_turn_begin(h);
 	turn_end(h);
+	read_more(h);
+	h->handshakes = 0;
 	while (h->dead != NULL) {
 		struct conn *c = h->dead;
 		h->dead = c->ending_next;
@@ -240,6 +260,7 @@ static void apply_read(struct os_host *h, const struct action *x)
 	if (c != NULL && c->state != CONN_OVER) {
 		c->read_max = x->read_n;
 		if (c->state == CONN_OPEN) conn_watch(c);
+		if (c->tls != NULL && !c->shaking && c->read_max != 0 && os_tls_pending(c->tls)) conn_more(c);
 	}
 	for (uint32_t i = 0; i < h->listeners; i++)
 		if (h->listener[i].info.token == x->token) h->listener[i].stopped = x->read_n == 0;
@@ -268,10 +289,7 @@ static void apply_tls(struct os_host *h, const struct action *x)
 {
 	struct conn *c = conn_find(h, x->token);
 
-	if (c == NULL || c->state == CONN_OVER) return;
-	host_complain(h, "TLS is not in this build: use http:// URLs and plain listeners");
-	conn_shut(c, true);
-	conn_closed_due(c, CLOSE_TLS);
+	if (c != NULL && c->state == CONN_OPEN && c->watch.fd >= 0 && !c->broken) conn_start_tls(c, &x->tls);
 }
 
 static void apply_ask(struct os_host *h, const struct action *x)
@@ -315,7 +333,7 @@ static void write_touched(struct os_host *h)
 		c->touched = false;
 		conn_write(c);
 		if (c->state != CONN_OVER || c->ending) continue;
-		if (c->held.n != 0 && !c->broken) /* it lingers */
+		if (conn_waits(c) && !c->broken) /* it lingers */
 			conn_watch(c);
 		else
 			conn_bury(c);
@@ -377,6 +395,21 @@ void os_host_free(struct os_host *h)
 	free(h->dial);
 	free(h->ask);
 	free(h);
+}
+
+void os_host_tls(struct os_host *h, struct os_tls *tls)
+{
+	assert(h->boot_at == 0);
+	h->tls = tls;
+}
+
+bool os_host_listen_tls(struct os_host *h, const struct address *at, const struct os_tcp_times *times, struct address *bound,
+                        char error[OS_ERROR_SIZE])
+{
+	assert(h->tls != NULL);
+	if (!os_host_listen(h, at, times, bound, error)) return false;
+	h->listener[h->listeners - 1].info.tls = true;
+	return true;
 }
 
 bool os_host_listen(struct os_host *h, const struct address *at, const struct os_tcp_times *times, struct address *bound, char error[OS_ERROR_SIZE])

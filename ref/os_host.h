@@ -4,7 +4,10 @@
  * the kernel has to say, at most turn_max bytes of it; then everything that the machine wants is done at once, with one gathered
  * write a connection. Out of descriptors, dials end in CLOSED limit and accepting pauses until one is free. HTTP-023.
  *
- * Not here: TLS (START_TLS ends in CLOSED tls), datagrams, URLs. Names are asked for before START by os_host_resolve, since
+ * TLS is what os_host_tls gave; without it START_TLS ends in CLOSED tls. At most HANDSHAKES_MAX steps of handshakes go into one batch, so
+ * that a crowd at the door does not hold up those who are in.
+ *
+ * Not here: datagrams, URLs. Names are asked for before START by os_host_resolve, since
  * asking blocks; ASK_NAME is answered from that list and never waits.
  *
  * Order: os_host_new, os_host_listen and os_host_resolve, os_host_start, then os_loop_turn again and again, os_host_free. */
@@ -15,6 +18,7 @@
 #include "os_tcp.h"
 
 struct os_host;
+struct os_tls; /* os_tls.h */
 
 enum os_stream { OS_STREAM_IN, OS_STREAM_OUT, OS_STREAM_OVER };
 
@@ -38,6 +42,11 @@ void os_host_free(struct os_host *host);
 /* Before START. False: error says why. *bound is the address with the port that it got. */
 bool os_host_listen(struct os_host *host, const struct address *at, const struct os_tcp_times *times, struct address *bound,
                     char error[OS_ERROR_SIZE]);
+/* Before START. What TLS is made of; it outlives the host and may be shared. */
+void os_host_tls(struct os_host *host, struct os_tls *tls);
+/* Behind os_host_tls: a listener whose connections the machine is to secure. */
+bool os_host_listen_tls(struct os_host *host, const struct address *at, const struct os_tcp_times *times, struct address *bound,
+                        char error[OS_ERROR_SIZE]);
 /* Before START; blocks. Returns how many addresses the name has. */
 uint32_t os_host_resolve(struct os_host *host, const char *name);
 /* The same for the host of a URL http://HOST[:PORT][/PATH], of which a literal has one address. False: error says why. */

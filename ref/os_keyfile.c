@@ -65,9 +65,9 @@ static bool parse(const char *text, size_t n, struct key *out)
 	return json_done(&r) && key_from_text(value, strlen(value), "privkey:", out);
 }
 
-static bool write_all(const char *path, const char *text, size_t n)
+static bool write_all(const char *path, const char *text, size_t n, mode_t mode)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	bool good;
 
 	if (fd < 0) return false;
@@ -76,23 +76,31 @@ static bool write_all(const char *path, const char *text, size_t n)
 }
 
 /* Beside the file first, then linked to its name, which fails if somebody was faster. */
-static bool make(const char *path, struct key *out, bool *made, char error[KEYFILE_ERROR_SIZE])
+bool os_keyfile_write(const char *path, const char *text, size_t n, mode_t mode, char error[KEYFILE_ERROR_SIZE])
 {
-	char beside[4096], text[128], hex[KEY_HEX];
-	int n = snprintf(beside, sizeof beside, "%s.%ld.new", path, (long)getpid());
+	char beside[4096];
+	int beside_n = snprintf(beside, sizeof beside, "%s.%ld.new", path, (long)getpid());
 	bool good;
 
-	if (n < 0 || (size_t)n >= sizeof beside) return complain(error, path, "this name is too long");
+	if (beside_n < 0 || (size_t)beside_n >= sizeof beside) return complain(error, path, "this name is too long");
+	good = write_all(beside, text, n, mode) && link(beside, path) == 0;
+	if (!good) snprintf(error, KEYFILE_ERROR_SIZE, "%.150s: cannot be written: %s", path, strerror(errno));
+	unlink(beside);
+	return good;
+}
+
+static bool make(const char *path, struct key *out, bool *made, char error[KEYFILE_ERROR_SIZE])
+{
+	char text[128], hex[KEY_HEX];
+	int n;
+
 	os_key_draw(out);
 	key_hex(out->b, hex);
 	n = snprintf(text, sizeof text, "{\"PrivateKey\":\"privkey:%.*s\"}\n", KEY_HEX, hex);
-	good = write_all(beside, text, (size_t)n) && link(beside, path) == 0;
-	if (!good) snprintf(error, KEYFILE_ERROR_SIZE, "%.150s: no new key can be written: %s", path, strerror(errno));
-	unlink(beside);
+	*made = os_keyfile_write(path, text, (size_t)n, 0600, error);
 	key_wipe(text, sizeof text);
 	key_wipe(hex, sizeof hex);
-	*made = good;
-	return good;
+	return *made;
 }
 
 /* KEY-010 */

@@ -66,6 +66,7 @@ struct world {
 	char log[WORLD_LOG];
 	size_t log_n;
 	uint8_t txid[WORLD_ITEMS][STUN_TXID]; /* of all requests */
+	uint8_t datagram[STUN_REQUEST];       /* the last one */
 	uint32_t requests;
 };
 
@@ -154,6 +155,8 @@ static inline void world_datagram_sent(struct world *w, const struct action *x)
 
 	assert_int_equal(x->token, address_is_v4(&x->address) ? WORLD_SOCKET4 : WORLD_SOCKET6);
 	assert_int_equal(stun_request_parse(p, x->head_n, txid), STUN_GOOD);
+	assert_int_equal(x->head_n, STUN_REQUEST);
+	memcpy(w->datagram, p, STUN_REQUEST);
 	for (uint32_t i = 0; i < w->requests; i++) assert_memory_not_equal(w->txid[i], txid, STUN_TXID);
 	memcpy(w->txid[w->requests++], txid, STUN_TXID);
 	world_logged(w, "udp", address_text(&x->address, text));

@@ -72,11 +72,11 @@ static inline bool ws_take(const uint8_t **p, size_t *n, struct ws_frame *f, str
 enum { WS_SAID = 400 };
 
 /* One direction of a recorded connection: if its HTTP head is that of a WebSocket for DERP, takes the frames off, so that head and DERP
- * bytes remain, and the head's Date, which no machine knows. said: the frames that were there, in words, or NULL. */
+ * bytes remain. said: the frames that were there, in words, or NULL. */
 static inline void ws_strip(struct pair_buf *b, char said[WS_SAID])
 {
 	struct pair_buf data = { 0 };
-	char head[1024] = "", *date;
+	char head[1024] = "";
 	const uint8_t *p, *end = b->n == 0 ? NULL : memmem(b->p, b->n, "\r\n\r\n", 4);
 	size_t n, at = 0;
 	struct ws_frame f;
@@ -85,12 +85,11 @@ static inline void ws_strip(struct pair_buf *b, char said[WS_SAID])
 	if (end == NULL || (n = (size_t)(end - b->p) + 4) >= sizeof head) return;
 	memcpy(head, b->p, n);
 	if (strcasestr(head, "\r\nSec-WebSocket-Protocol: derp\r\n") == NULL) return;
-	date = strstr(head, "Date: ");
-	if (date != NULL) memmove(date, strstr(date, "\r\n") + 2, strlen(strstr(date, "\r\n") + 2) + 1);
 	p = b->p + n, n = b->n - n;
 	pair_put(&data, head, strlen(head));
 	while (ws_take(&p, &n, &f, &data)) {
 		if (said != NULL) at += (size_t)snprintf(said + at, WS_SAID - at, " %02x %zu", f.first, f.status != 0 ? f.status : f.n);
+		if (said != NULL && f.status != 0 && f.n > 2) at += (size_t)snprintf(said + at, WS_SAID - at, "+%zu", f.n - 2);
 		assert(at < WS_SAID);
 		if ((f.first & 8) != 0) data.n = f.at;
 	}

@@ -19,6 +19,10 @@
  *   login-timeout=10s        HSK-017
  *   keepalive=60s keepalive-jitter=5s         SRV-022
  *   sessions-max=1000000     accepted connections above it are closed at once
+ *   mesh-keys-max=1000000    keys that one mesh link may tell of; ours: to more there is no way
+ *   departed-max=1000000     keys that are not here (any more) and of whose going one connection is still to be told; ours: a connection
+ *                            that does not take the news of more is closed, and the end of more unknown sources (PGR-005) is not told
+ *   keys-max=8000000         keys known in all, for connections, links and departed ones; ours: who brings one more is not let in
  *   derp=on                  off: /derp is 404, the rest is served (HTTP-041) [-derp]
  *   home=                    what / shows: nothing: a page; blank; or a http(s) URL to redirect to (HTTP-038) [-home]
  *   debug-allow=             up to 16 IP addresses, comma-separated, that may see /debug/ beside loopback and Tailscale's (HTTP-043)

@@ -113,6 +113,7 @@ static void decide(struct relay *r, struct session *s, uint64_t now, bool allowe
 		return;
 	}
 	session_login_done(r, s, now, w->client.b, &w->info, &w->shared, out);
+	if (s->phase == SESSION_CLOSING) return;
 	session_resume(r, s, now, out);
 }
 

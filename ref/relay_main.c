@@ -1,4 +1,4 @@
-/* derp-relay: the reference relay on plain TCP.
+/* derp-relay: the reference relay, on TLS or plain TCP.
  *
  * Options make the configuration of the machine (relay.h); the host (os_host.h) runs it until a signal comes. Then every
  * connection is closed and the program ends. */
@@ -7,6 +7,7 @@
 #include "os_frames.h"
 #include "os_host.h"
 #include "os_keyfile.h"
+#include "os_tls.h"
 #include "relay.h"
 
 #include <errno.h>
@@ -19,12 +20,17 @@ enum { LEAVE_NS = 2000000000 };
 static const char help[] =
 	"usage: derp-relay [-a [ADDRESS]:PORT] [-c FILE] [OPTIONS]\n"
 	"\n"
-	"A DERP relay on plain TCP. Prints its address and public key, then serves until SIGINT or SIGTERM.\n"
+	"A DERP relay, on TLS with --certmode manual, else on plain TCP. Prints its address and public key, then serves until SIGINT or SIGTERM.\n"
 	"\n"
 	"  -a, --address [ADDRESS]:PORT  where to listen; port 0 takes a free one, no address means all (default :3340)\n"
 	"  -c, --key FILE                the relay's private key as JSON, made if absent (default: a new key for this run)\n"
+	"      --certmode manual|none    manual: TLS with a certificate from files (default none)\n"
+	"      --certdir DIR             where they are: NAME.crt and NAME.key, in PEM\n"
+	"      --hostname NAME           their name, which clients must ask for; for an IP address they are made if absent\n"
+	"      --ca FILE                 certificates to trust in the mesh, instead of the system's\n"
+	"      --keylog FILE             write TLS secrets there, for those who decrypt captures\n"
 	"      --mesh-psk-file FILE      64 hex digits that all relays of the region share\n"
-	"      --mesh-with LIST          the region's other relays: http://HOST:PORT[/DIALHOST],...\n"
+	"      --mesh-with LIST          the region's other relays: HOST[:PORT][/DIALHOST],... for TLS, http://HOST:PORT for plain\n"
 	"      --profile ours|derper     derper: with the quirks of the original (default ours)\n"
 	"      --tcp-keepalive-time T    of accepted connections (default 10m)\n"
 	"      --tcp-user-timeout T      of accepted connections (default 15s)\n"
@@ -36,13 +42,36 @@ static const char help[] =
 	"\n"
 	"Exit codes: 0 ended by a signal, 2 bad usage or input, 3 could not run.\n";
 
-enum option_id { HELP = 1, VERSION, ADDRESS, KEYFILE, MESH_PSK, MESH_WITH, PROFILE, KEEPALIVE, USER_TIMEOUT, SET, FRAMES, VERBOSE };
+enum option_id {
+	HELP = 1,
+	VERSION,
+	ADDRESS,
+	KEYFILE,
+	MESH_PSK,
+	MESH_WITH,
+	PROFILE,
+	KEEPALIVE,
+	USER_TIMEOUT,
+	SET,
+	FRAMES,
+	VERBOSE,
+	CERTMODE,
+	CERTDIR,
+	HOSTNAME,
+	CA,
+	KEYLOG
+};
 
 static const struct os_option options[] = {
 	{ HELP, "help", 'h', false },
 	{ VERSION, "version", 0, false },
 	{ ADDRESS, "address", 'a', true },
 	{ KEYFILE, "key", 'c', true },
+	{ CERTMODE, "certmode", 0, true },
+	{ CERTDIR, "certdir", 0, true },
+	{ HOSTNAME, "hostname", 0, true },
+	{ CA, "ca", 0, true },
+	{ KEYLOG, "keylog", 0, true },
 	{ MESH_PSK, "mesh-psk-file", 0, true },
 	{ MESH_WITH, "mesh-with", 0, true },
 	{ PROFILE, "profile", 0, true },
@@ -62,6 +91,9 @@ struct app {
 	struct address address;
 	const char *key_file, *mesh_psk_file, *mesh_with, *frames_file;
 	struct os_tcp_times times;
+	const char *certmode;
+	struct os_tls_config tls_config;
+	struct os_tls *tls;
 	struct key key;
 	struct relay *relay;
 	struct os_loop *loop;
@@ -148,9 +180,14 @@ static int set_option(struct app *app, int id)
 {
 	switch (id) {
 	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-relay " OS_VERSION); return OS_EXIT_FINE;
+	case VERSION: puts("derp-relay " DERP_VERSION); return OS_EXIT_FINE;
 	case ADDRESS: return parse_address(app) ? -1 : OS_EXIT_USAGE;
 	case KEYFILE: app->key_file = app->cli.value; return -1;
+	case CERTMODE: app->certmode = app->cli.value; return -1;
+	case CERTDIR: app->tls_config.certdir = app->cli.value; return -1;
+	case HOSTNAME: app->tls_config.hostname = app->cli.value; return -1;
+	case CA: app->tls_config.ca_file = app->cli.value; return -1;
+	case KEYLOG: app->tls_config.keylog_file = app->cli.value; return -1;
 	case MESH_PSK: app->mesh_psk_file = app->cli.value; return -1;
 	case MESH_WITH: app->mesh_with = app->cli.value; return -1;
 	case PROFILE: os_config_add(&app->config, "profile=%s\n", app->cli.value); return -1;
@@ -201,7 +238,7 @@ static int read_keys(struct app *app)
 /* What will be dialled: behind the slash, if there is one. */
 static bool resolve_entry(struct app *app, char entry[128], char error[OS_ERROR_SIZE])
 {
-	const char *slash = strchr(entry + strlen("http://"), '/');
+	const char *slash = strchr(entry + (strncmp(entry, "http://", 7) == 0 ? 7 : 0), '/');
 	char dial[160];
 	struct address ip;
 
@@ -209,6 +246,36 @@ static bool resolve_entry(struct app *app, char entry[128], char error[OS_ERROR_
 	if (address_ip_parse(slash + 1, strlen(slash + 1), &ip)) return true;
 	snprintf(dial, sizeof dial, "http://%s", slash + 1);
 	return os_host_resolve_url(app->host, dial, error);
+}
+
+/* HTTP-019, HTTP-046: of the original's ways to a certificate, the one by files. */
+static int check_tls(struct app *app)
+{
+	const struct os_cli *cli = &app->cli;
+	struct os_tls_config *config = &app->tls_config;
+
+	if (app->certmode == NULL && app->address.port == 443)
+		return os_cli_usage(cli, "port 443 is for TLS: expected --certmode manual, or --certmode none for plain TCP all the same");
+	if (app->certmode == NULL || strcmp(app->certmode, "none") == 0) {
+		config->certdir = config->hostname = NULL;
+		return -1;
+	}
+	if (strcmp(app->certmode, "manual") != 0) return os_cli_usage(cli, "option '--certmode': found '%s', expected manual or none", app->certmode);
+	if (config->certdir == NULL || config->hostname == NULL) return os_cli_usage(cli, "--certmode manual needs --certdir and --hostname");
+	return -1;
+}
+
+static int start_tls(struct app *app)
+{
+	char error[OS_TLS_ERROR_SIZE], pin[OS_TLS_PIN];
+	int end = check_tls(app);
+
+	if (end >= 0) return end;
+	app->tls = os_tls_new(&app->tls_config, error);
+	if (app->tls == NULL) return os_cli_usage(&app->cli, "%s", error);
+	if (os_tls_pin(app->tls, pin)) printf("certificate for %s, %s\n", app->tls_config.hostname, pin); /* MAP-009 */
+	os_host_tls(app->host, app->tls);
+	return -1;
 }
 
 /* Names of the mesh are looked up now: nothing may block later. */
@@ -219,11 +286,6 @@ static int resolve_mesh(struct app *app)
 	for (const char *p = app->mesh_with; p != NULL && *p != 0;) {
 		size_t n = strcspn(p, ",");
 		snprintf(entry, sizeof entry, "%.*s", (int)n, p);
-		if (strncmp(entry, "http://", 7) != 0)
-			return os_cli_usage(&app->cli,
-			                    "option '--mesh-with': '%s' would be dialled with TLS (MSH-002), which this build lacks; "
-			                    "expected http://HOST:PORT",
-			                    entry);
 		if (!resolve_entry(app, entry, error)) return cannot(app, error);
 		p += n;
 		p += *p == ',';
@@ -257,9 +319,11 @@ static int start(struct app *app)
 	if (app->loop == NULL || !os_loop_signals(app->loop)) return cannot(app, strerror(errno));
 	app->relay = relay_new(&env);
 	app->host = os_host_new(app->loop, relay_machine(app->relay), &app->owner);
-	end = resolve_mesh(app);
+	end = start_tls(app);
+	if (end < 0) end = resolve_mesh(app);
 	if (end >= 0) return end;
-	if (!os_host_listen(app->host, &app->address, &app->times, &bound, error)) return cannot(app, error);
+	if (!(app->tls_config.hostname != NULL ? os_host_listen_tls : os_host_listen)(app->host, &app->address, &app->times, &bound, error))
+		return cannot(app, error);
 	os_host_start(app->host, app->config.text, app->config.n, RELAY_SLOTS);
 	key_hex(relay_public_key(app->relay), hex);
 	printf("listening on %s, public key nodekey:%.*s\n", address_text(&bound, text), KEY_HEX, hex);
@@ -287,6 +351,7 @@ static void release(struct app *app)
 	os_host_free(app->host);
 	if (app->relay != NULL) machine_free(relay_machine(app->relay));
 	os_loop_free(app->loop);
+	os_tls_free(app->tls);
 	os_frames_free(app->frames);
 	if (app->frames_out != NULL) fclose(app->frames_out);
 	key_wipe(&app->key, sizeof app->key);

@@ -60,10 +60,13 @@ static void note_forwarder(const struct relay *r, uint64_t now, const struct pee
 
 static void forwarder_add(struct relay *r, uint64_t now, uint32_t link, const uint8_t *key)
 {
-	uint32_t index = peer_of_key(r, key), f = r->forwarders_free, *place;
-	struct peer *peer = &r->peer[index];
+	uint32_t index = r->link[link].keys < r->config.mesh_keys_max ? peer_of_key(r, key) : SLOT_NONE, f = r->forwarders_free, *place;
+	struct peer *peer;
 
+	if (index == SLOT_NONE) return; /* ours: what a sibling tells has a limit too; to such a key there is no way */
+	peer = &r->peer[index];
 	if (*forwarder_place(r, peer, link) != SLOT_NONE) return; /* MSH-026, TRP-009 */
+	r->link[link].keys++;
 	if (f != SLOT_NONE) {
 		r->forwarders_free = r->forwarder[f].next;
 	} else {
@@ -89,6 +92,7 @@ static void forwarder_remove(struct relay *r, uint64_t now, uint32_t link, uint3
 		if (peer->forwarder != SLOT_NONE) r->count.packet_forwarder_delete_other_value++;
 		return;
 	}
+	r->link[link].keys--;
 	*place = r->forwarder[f].next; /* MSH-027: the list is in order of registration */
 	r->forwarder[f].next = r->forwarders_free;
 	r->forwarders_free = f;

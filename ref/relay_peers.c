@@ -7,12 +7,18 @@
 
 const uint8_t *peer_key_at(const void *relay, uint32_t index) { return ((const struct relay *)relay)->peer[index].key; }
 
+bool peer_room(const struct relay *r, const uint8_t key[KEY_SIZE])
+{
+	return r->keys.n < r->config.keys_max || keymap_find(&r->keys, key) != KEYMAP_NONE;
+}
+
 uint32_t peer_of_key(struct relay *r, const uint8_t key[KEY_SIZE])
 {
 	uint32_t index = keymap_find(&r->keys, key);
 	struct peer *peer;
 
 	if (index != KEYMAP_NONE) return index;
+	if (!peer_room(r, key)) return SLOT_NONE;
 	index = r->peers_free;
 	if (index != SLOT_NONE) {
 		r->peers_free = r->peer[index].first;
@@ -38,9 +44,11 @@ void peer_settle(struct relay *r, uint32_t index)
 	r->peers_free = index;
 }
 
-static void set_add(struct relay *r, struct slotset *set, uint32_t index)
+static bool set_add(struct relay *r, struct slotset *set, uint32_t index)
 {
-	if (slotset_add(set, index)) r->peer[index].refs++;
+	if (!slotset_add(set, index)) return false;
+	r->peer[index].refs++;
+	return true;
 }
 
 static void set_remove(struct relay *r, struct slotset *set, uint32_t index)
@@ -58,10 +66,21 @@ static void set_clear(struct relay *r, struct slotset *set)
 
 /* ---- PeerGone ---- */
 
-void peer_track(struct relay *r, struct session *recipient, uint32_t source)
+/* Keys that are not here, or no longer, live as long as somebody must hear of them. Who does not take the news of departed-max of them is
+ * closed, so that one who reads slowly does not make the table grow for ever; so many sources that nobody here knows are tracked. */
+static void departed_limit(struct relay *r, struct session *s)
 {
-	set_add(r, &recipient->seen, source);
-	slotset_add(&r->peer[source].recipients, recipient->slot);
+	if (s->gone_due.n > r->config.departed_max || s->dirty.n > r->count.clients_local + r->config.departed_max)
+		session_doom(r, s, "does not take the news of too many keys");
+}
+
+void peer_heard(struct relay *r, struct session *recipient, uint32_t index, const uint8_t *source)
+{
+	if (index == SLOT_NONE) index = keymap_find(&r->keys, source);
+	if (index == SLOT_NONE && recipient->seen.n >= r->count.clients_total + r->config.departed_max) return;
+	if (index == SLOT_NONE) index = peer_of_key(r, source);
+	if (index == SLOT_NONE) return;
+	if (set_add(r, &recipient->seen, index)) slotset_add(&r->peer[index].recipients, recipient->slot);
 }
 
 /* PGR-004, PGR-005. Ours forgets that the recipient has seen the peer, so that a later departure is told again; the original
@@ -76,6 +95,7 @@ void peer_gone_from_region(struct relay *r, uint32_t index)
 		assert(s->phase == SESSION_STEADY && slotset_has(&s->seen, index));
 		slotset_remove(recipients, slot);
 		set_add(r, &s->gone_due, index);
+		departed_limit(r, s);
 		route_ready(r, s);
 		if (!relay_is_derper(r)) set_remove(r, &s->seen, index);
 	}
@@ -106,6 +126,7 @@ static void tell_watchers(struct relay *r, uint32_t index)
 	for (uint32_t slot = slotset_next(&r->watchers, 0); slot != SLOTSET_NONE; slot = slotset_next(&r->watchers, slot + 1)) {
 		struct session *s = session_at(r, slot);
 		set_add(r, &s->dirty, index);
+		departed_limit(r, s);
 		route_ready(r, s);
 	}
 }

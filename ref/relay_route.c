@@ -74,9 +74,7 @@ static void deliver(struct relay *r, struct session *to, uint64_t now, const str
 
 	/* Ours tracks a sender as soon as a packet of it is on its way; the original only when it is written (PGR-006, TRP-011). */
 	if (direct || !relay_is_derper(r)) {
-		uint32_t source = x->src_peer != SLOT_NONE ? x->src_peer : peer_of_key(r, x->src);
-		if (!slotset_has(&to->seen, source)) peer_track(r, to, source);
-		peer_settle(r, source);
+		if (x->src_peer == SLOT_NONE || !slotset_has(&to->seen, x->src_peer)) peer_heard(r, to, x->src_peer, x->src);
 	}
 	if (!direct) {
 		queue_parcel(r, to, now, x);
@@ -90,14 +88,11 @@ static bool pump_packet(struct relay *r, struct session *s, uint64_t now, enum o
 {
 	struct outbox_entry e;
 	struct parcel x;
-	uint32_t source;
 
 	if (!outbox_take(&s->out, queue, &e)) return false;
 	x = (struct parcel){ .src = e.src, .p = e.p, .n = e.n, .owner = e.packet };
 	if (relay_is_derper(r)) { /* PGR-006 */
-		source = peer_of_key(r, e.src);
-		if (!slotset_has(&s->seen, source)) peer_track(r, s, source);
-		peer_settle(r, source);
+		peer_heard(r, s, SLOT_NONE, e.src);
 	}
 	write_parcel(r, s, &x, out);
 	metrics_queue_time(r, e.queued_at, now);
@@ -214,12 +209,12 @@ static void not_here(struct relay *r, struct session *s, uint64_t now, const uin
 {
 	uint64_t full_at = s->not_here_at > now ? s->not_here_at : now;
 
-	if (full_at + NS_S > now + 3 * NS_S) {
+	if (full_at + NS_S > now + 3 * NS_S || !outbox_open(&s->out, session_limits(r, s))) { /* ours: nor to one that is blocked */
 		r->count.peer_gone_suppressed++;
 		return;
 	}
 	s->not_here_at = full_at + NS_S;
-	send_gone(r, s, key, GONE_NOT_HERE, out); /* at most one a second: also to a connection that is blocked */
+	send_gone(r, s, key, GONE_NOT_HERE, out);
 }
 
 static void undeliverable(struct relay *r, struct session *s, uint64_t now, const struct parcel *x, enum drop_reason reason, struct actions *out)

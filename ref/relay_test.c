@@ -143,14 +143,10 @@ static void config_checked(void **state)
 		{ KEY_LINE MESH_LINE "mesh-with=derp1.test/\n", false },
 		{ KEY_LINE MESH_LINE "mesh-with=derp1.test/other.test:443\n", false },
 		{ KEY_LINE MESH_LINE "mesh-with=derp1.test/other.test/more\n", false },
-		{ KEY_LINE MESH_LINE "mesh-with=derp1.test:99999\n", false },
 		{ KEY_LINE MESH_LINE "mesh-with=http://\n", false },
 		{ KEY_LINE MESH_LINE "mesh-with=a@b\n", false },
-		{ KEY_LINE "queue-depth=0\n", false },
-		{ KEY_LINE "queue-depth=1025\n", false },
 		{ KEY_LINE "profile=theirs\n", false },
 		{ KEY_LINE "keepalive=1ms\nlogin-timeout=1h\nraw=on\nprofile=derper\n", true },
-		{ KEY_LINE "login-timeout=0s\n", false },
 		{ KEY_LINE "no-such-key=1\n", false },
 	};
 

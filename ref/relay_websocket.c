@@ -8,6 +8,7 @@
  * its pings and its close message wait with them, as they do at the original, whose reader sleeps. */
 #include "session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,9 +23,12 @@ static void send_plain(struct session *s, const void *p, uint32_t n, struct acti
 
 void session_websocket_enter(struct relay *r, struct session *s, uint64_t now, const struct http_request *request, struct actions *out)
 {
-	char text[HTTP_OUT_MAX];
+	char text[HTTP_OUT_MAX], date[REPLY_DATE];
+	uint32_t n = http_websocket_response(text, request) - 2; /* without its empty line: dated as the original's is, though 101 need not be */
 
-	send_plain(s, text, http_websocket_response(text, request), out);
+	n += (uint32_t)snprintf(text + n, sizeof text - n, "Date: %s\r\n\r\n", reply_date((r->wall_ns + now) / NS_S, date));
+	assert(n < sizeof text);
+	send_plain(s, text, n, out);
 	s->ws = mem_alloc(sizeof *s->ws);
 	websocket_init(s->ws, NULL, relay_is_derper(r));
 	s->messages = true;

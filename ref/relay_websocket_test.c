@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { SERVER = 0x00, SERVER2 = 0xa0, A = 0x20, B = 0x40, C = 0x60, D = 0x80, MOST = WEBSOCKET_MESSAGE_MAX };
+enum { SERVER = 0x00, SERVER2 = 0xa0, A = 0x20, B = 0x40, C = 0x60, D = 0x80, MOST = 32768 };
 
 static void each(void (*story)(struct pair *p, int r), const char *config)
 {
@@ -118,16 +118,25 @@ static const struct relay_counters *counters(struct pair *p, int r) { return rel
 	"GET /derp HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" \
 	"Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n" protocol
 #define PROTOCOL "Sec-WebSocket-Protocol: derp\r\n"
-#define ANSWER(protocol) \
-	"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: Bz3qJYTGdOe8gUSpLosEdiLKDrk=\r\n" protocol \
-	"Upgrade: websocket\r\n\r\n"
+
+/* The relay consents: now, with the subprotocol or without. */
+static void consent_is(struct pair *p, int s, const char *protocol)
+{
+	char text[400];
+
+	snprintf(text, sizeof text,
+	         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: Bz3qJYTGdOe8gUSpLosEdiLKDrk=\r\n%s"
+	         "Upgrade: websocket\r\nDate: Thu, 01 Jan 1970 00:00:%02u GMT\r\n\r\n",
+	         protocol, (unsigned)(p->now / NS_S));
+	text_is(p, s, text);
+}
 
 static int ws_open(struct pair *p, int r)
 {
 	int s = wire_connect(p, r);
 
 	wire_text(p, s, REQUEST(PROTOCOL "\r\n"));
-	text_is(p, s, ANSWER("Sec-Websocket-Protocol: derp\r\n"));
+	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	return s;
 }
@@ -184,7 +193,7 @@ STORY(login_asked_for_more, "")
 	wire_text(p, s,
 	          REQUEST(PROTOCOL "Derp-Fast-Start: 1\r\nIdeal-Node: 1a\r\nOrigin: https://other.example\r\n"
 	                           "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"));
-	text_is(p, s, ANSWER("Sec-Websocket-Protocol: derp\r\n"));
+	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	ends(p, s, PAIR_OPEN);
 	wire_put_stream(p, s, frame, ws_client_info(A, frame), 5, ws_mask); /* 22 messages */
@@ -215,7 +224,7 @@ STORY(login_in_one_write, "")
 	n += frame_ping(frame + n, (const uint8_t *)"12345678");
 	ws_put(&b, WS_FIN | WS_BINARY, frame, n, ws_mask); /* frames have no relation to messages: FRM-002 */
 	wire_send(p, s, b.p, b.n);
-	text_is(p, s, ANSWER("Sec-Websocket-Protocol: derp\r\n"));
+	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	frame_is(p, s, FRAME_PONG, "12345678", 8);
@@ -262,7 +271,7 @@ STORY(handshake_refused, "")
 	text_is(p, s, "Bad Request\n");
 	ends(p, s, PAIR_OPEN);
 	wire_text(p, s, REQUEST(PROTOCOL "\r\n"));
-	text_is(p, s, ANSWER("Sec-Websocket-Protocol: derp\r\n"));
+	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	s = wire_connect(p, r);
 	wire_text(p, s, "GET /derp HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" PROTOCOL "\r\n");
@@ -276,7 +285,7 @@ STORY(other_subprotocol, "")
 	int s = wire_connect(p, r);
 
 	wire_text(p, s, REQUEST("Sec-WebSocket-Protocol: derpx\r\n\r\n"));
-	text_is(p, s, ANSWER(""));
+	consent_is(p, s, "");
 	close_is(p, s, WEBSOCKET_POLICY);
 	ends(p, s, PAIR_OPEN);
 	wire_put(p, s, WS_FIN | WS_CLOSE, "\x03\xf0", 2, ws_mask);

@@ -194,6 +194,10 @@ static void send_server_info(struct relay *r, struct session *s, const struct ke
 void session_login_done(struct relay *r, struct session *s, uint64_t now, const uint8_t *key, const struct client_info *info,
                         const struct key *shared, struct actions *out)
 {
+	if (!peer_room(r, key)) {
+		login_failed(r, s, now, "too many keys", out);
+		return;
+	}
 	frame_reader_free(&s->reader); /* the gathered ClientInfo is done with */
 	frame_reader_role(&s->reader, FRAME_ROLE_SERVER);
 	s->prober = info->is_prober; /* HSK-013. The rest of info changes nothing: HSK-011, HSK-012 */
@@ -385,6 +389,16 @@ void session_fin(struct relay *r, struct session *s, uint64_t now, struct action
 	session_timer_arm(r, s);
 }
 
+/* Not sent to a connection that is blocked, which has enough to read. */
+static void send_keepalive(struct relay *r, struct session *s, struct actions *out)
+{
+	uint8_t frame[FRAME_HEADER];
+
+	send_bytes(s, frame, frame_keep_alive(frame), out);
+	out->work[WORK_FRAMES_OUT]++;
+	r->count.keepalive_frames++;
+}
+
 void session_timer(struct relay *r, struct session *s, uint64_t now, struct actions *out)
 {
 	out->work[WORK_TIMERS]++;
@@ -417,10 +431,7 @@ void session_timer(struct relay *r, struct session *s, uint64_t now, struct acti
 	if (s->phase == SESSION_HTTP && now >= http_deadline(s)) http_pump(r, s, now, out);
 	if (s->phase == SESSION_CLOSING) return;
 	if (s->phase == SESSION_STEADY && now >= s->keepalive_at) {
-		uint8_t frame[FRAME_HEADER];
-		send_bytes(s, frame, frame_keep_alive(frame), out);
-		out->work[WORK_FRAMES_OUT]++;
-		r->count.keepalive_frames++;
+		if (outbox_open(&s->out, session_limits(r, s))) send_keepalive(r, s, out);
 		s->keepalive_at = now + s->keepalive_period; /* SRV-023: whatever else was sent */
 	}
 	session_timer_arm(r, s);

@@ -132,7 +132,7 @@ struct relay_config {
 	struct config_text mesh_with;
 	uint32_t profile; /* 1: derper */
 	bool raw, derp, fail_open;
-	uint32_t queue_depth, high_water, sessions_max, questions;
+	uint32_t queue_depth, high_water, sessions_max, questions, keys_max, mesh_keys_max, departed_max;
 	uint64_t mesh_retry, write_timeout, mesh_write_timeout, http_timeout, login_timeout, keepalive, keepalive_jitter, admit_timeout;
 	struct config_text home, debug_allow, debug_key, published, unpublished, admit_url, rates;
 	struct limit accepts;
@@ -141,6 +141,7 @@ struct relay_config {
 struct relay_link {
 	struct mesh *mesh;
 	enum mesh_state state; /* as last seen */
+	uint32_t keys;         /* that it has told of: at most mesh-keys-max */
 	char url[128];
 };
 
@@ -326,12 +327,14 @@ void route_ready(struct relay *r, struct session *s);
 
 /* relay_peers.c */
 const uint8_t *peer_key_at(const void *relay, uint32_t index);
-uint32_t peer_of_key(struct relay *r, const uint8_t key[KEY_SIZE]); /* makes one if there is none */
+uint32_t peer_of_key(struct relay *r, const uint8_t key[KEY_SIZE]); /* makes one if there is none; SLOT_NONE: there are keys-max */
+bool peer_room(const struct relay *r, const uint8_t key[KEY_SIZE]); /* would it? */
 void peer_settle(struct relay *r, uint32_t index);                  /* frees it if nothing refers to it any more */
 void peer_register(struct relay *r, struct session *s, uint64_t now, const uint8_t key[KEY_SIZE]);
 void peer_unregister(struct relay *r, struct session *s, uint64_t now, const char *why);
 void peer_activity(struct relay *r, struct session *s);
-void peer_track(struct relay *r, struct session *recipient, uint32_t source);
+/* A packet of the source, whose peer is `index` or to be found, is for the recipient. */
+void peer_heard(struct relay *r, struct session *recipient, uint32_t index, const uint8_t *source);
 void peer_gone_from_region(struct relay *r, uint32_t index);
 void peer_watch(struct relay *r, struct session *s, uint64_t now);
 uint8_t peer_flags(const struct session *s);

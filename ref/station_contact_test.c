@@ -295,7 +295,7 @@ STORY(region_numbers)
 	n += (size_t)snprintf(text + n, sizeof text - n, "}}");
 	set_map_text(p, h, text, n);
 	for (size_t i = 0; i < 8; i++) {
-		bool good = regions[i] <= STATION_REGION_MAX;
+		bool good = regions[i] <= 65535;
 		size_t refused = pair_heard_count(p, h, DELIVER_REFUSED);
 		set_home(p, h, regions[i]);
 		set_peer(p, h, B, regions[i]);

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { MOST = WEBSOCKET_MESSAGE_MAX, MEMORY_MAX = 8192, EVENTS = 32 };
+enum { MOST = 32768, MEMORY_MAX = 8192, EVENTS = 32 };
 #define CLIENT ws_mask /* a stream that a client writes, as ws_put wants it; NULL: a server's */
 
 /* What reading a stream gave: the DERP bytes, and between which of them something else was said. */
@@ -218,7 +218,7 @@ static void frames_judged(void **state)
 /* RFC 6455, 5.2, 5.5: lengths in their shortest form only, no top bit, control frames of 125 bytes at most. */
 static void lengths_judged(void **state)
 {
-	static const uint8_t data[126];
+	static const uint8_t data[65536];
 	struct pair_buf b = { 0 };
 	struct seen seen;
 
@@ -235,37 +235,47 @@ static void lengths_judged(void **state)
 	fails(CLIENT, &b, WEBSOCKET_PROTOCOL);
 	PUT(&b, "\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xffx");
 	fails(NULL, &b, WEBSOCKET_TOO_BIG);
-	for (uint8_t opcode = WS_PING; opcode <= WS_PONG; opcode++)
-		for (size_t n = 124; n <= 126; n++) {
-			ws_put(&b, (uint8_t)(WS_FIN | opcode), data, n, CLIENT);
-			read_all(CLIENT, false, &b, &seen);
-			assert_int_equal(seen.events, n > 125 || opcode == WS_PING);
-			if (seen.events != 0) assert_int_equal(seen.event[0].what, n > 125 ? WEBSOCKET_FAILED : WEBSOCKET_PING);
-			assert_int_equal(seen.data.n, 0);
-			free(seen.data.p);
-		}
+	for (int i = 0; i < 12; i++) { /* of both sides, pings and pongs */
+		static const size_t lengths[] = { 125, 126, 65536 };
+		const uint8_t *writer = i % 2 == 0 ? CLIENT : NULL;
+		uint8_t opcode = i / 2 % 2 == 0 ? WS_PING : WS_PONG;
+		size_t n = lengths[i / 4];
+		ws_put(&b, WS_FIN | opcode, data, n, writer);
+		read_all(writer, false, &b, &seen);
+		assert_int_equal(seen.events, n > 125 || opcode == WS_PING);
+		if (seen.events != 0) assert_int_equal(seen.event[0].what, n > 125 ? WEBSOCKET_FAILED : WEBSOCKET_PING);
+		assert_int_equal(seen.data.n, 0);
+		free(seen.data.p);
+	}
 	PUT(&b, "\x89\x7f\x00\x00\x00\x00\x00\x01\x00\x00"); /* a ping of 64 KiB */
 	fails(NULL, &b, WEBSOCKET_PROTOCOL);
 	free(b.p);
 }
 
 /* A message of parts, of n bytes in all, of which `sent` are there. What was taken of it, and whether it failed with 1009. */
-static void message_of(bool derper, size_t parts, uint64_t n, size_t sent, size_t taken, bool failed)
+static void message_from(const uint8_t *writer, bool derper, size_t parts, uint64_t n, size_t sent, size_t taken, bool failed)
 {
 	uint8_t *data = mem_zero(1, sent + 1000), head[WS_HEAD_MAX];
 	struct pair_buf b = { 0 };
 	struct seen seen;
 
-	for (size_t i = 0; i < parts - 1; i++) ws_put(&b, i == 0 ? WS_BINARY : WS_CONTINUATION, data, 1000, CLIENT);
-	pair_put(&b, head, ws_head(head, (uint8_t)(WS_FIN | (parts == 1 ? WS_BINARY : WS_CONTINUATION)), n - 1000 * (parts - 1), CLIENT));
+	for (size_t i = 0; i < parts - 1; i++) ws_put(&b, i == 0 ? WS_BINARY : WS_CONTINUATION, data, 1000, writer);
+	pair_put(&b, head, ws_head(head, (uint8_t)(WS_FIN | (parts == 1 ? WS_BINARY : WS_CONTINUATION)), n - 1000 * (parts - 1), writer));
 	pair_put(&b, data, sent);
-	read_all(CLIENT, derper, &b, &seen);
+	read_all(writer, derper, &b, &seen);
 	assert_int_equal(seen.data.n, taken);
 	assert_int_equal(seen.events, failed);
 	if (failed) assert_true(seen.event[0].what == WEBSOCKET_FAILED && seen.event[0].status == WEBSOCKET_TOO_BIG);
 	free(seen.data.p);
 	free(b.p);
 	free(data);
+}
+
+/* As a relay reads it, and as a client does. */
+static void message_of(bool derper, size_t parts, uint64_t n, size_t sent, size_t taken, bool failed)
+{
+	message_from(CLIENT, derper, parts, n, sent, taken, failed);
+	message_from(NULL, derper, parts, n, sent, taken, failed);
 }
 
 /* HTTP-031: 32,768 bytes a message, in one frame or in many. Ours refuses the frame that goes beyond, the original takes 32,769 bytes. */
@@ -299,10 +309,11 @@ static void close_statuses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-		for (int k = 0; k < 2; k++) {
-			uint16_t status = k == 0 ? ranges[i].first : ranges[i].last;
-			ws_put_close(&b, status, CLIENT);
-			gives(CLIENT, &b, "", ranges[i].good ? WEBSOCKET_CLOSED : WEBSOCKET_FAILED, ranges[i].good ? status : WEBSOCKET_PROTOCOL);
+		for (int k = 0; k < 4; k++) {
+			uint16_t status = k % 2 == 0 ? ranges[i].first : ranges[i].last;
+			const uint8_t *writer = k < 2 ? CLIENT : NULL;
+			ws_put_close(&b, status, writer);
+			gives(writer, &b, "", ranges[i].good ? WEBSOCKET_CLOSED : WEBSOCKET_FAILED, ranges[i].good ? status : WEBSOCKET_PROTOCOL);
 		}
 	ws_put(&b, WS_FIN | WS_CLOSE, "\0\0", 2, CLIENT);
 	fails(CLIENT, &b, WEBSOCKET_PROTOCOL);

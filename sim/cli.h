@@ -12,6 +12,7 @@
 
 #include "record.h"
 #include "story.h"
+#include "version.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 
 enum exit_code { EXIT_FINE, EXIT_FINDING, EXIT_USAGE, EXIT_FAILED };
 
-#define CLI_BUILD "derpsim 0.1" /* what traces and results name as their maker */
+#define CLI_BUILD "derpsim " DERP_VERSION /* what traces and results name as their maker */
 
 /* ---- words: cli_options.c ---- */
 

@@ -59,10 +59,22 @@ bool cli_read(const char *path, struct cli_text *out)
 	return good;
 }
 
-/* The folder of the scenarios that ship: beside the working directory, else in the nearest folder above the program. */
+/* Are they in that folder of root? Then *out is it. */
+static bool ships(const char *root, const char *folder, char out[PATH_MAX])
+{
+	char inside[PATH_MAX];
+
+	snprintf(inside, sizeof inside, "%.4000s/%s/failover", root, folder);
+	if (access(inside, R_OK) != 0) return false;
+	snprintf(out, PATH_MAX, "%.4000s/%s", root, folder);
+	return true;
+}
+
+/* The folder of the scenarios that ship: beside the working directory, else the nearest above the program: where it was built, or what
+ * `make install` put beside its bin. */
 static const char *shipped(char out[PATH_MAX])
 {
-	char self[PATH_MAX], inside[PATH_MAX];
+	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
 	snprintf(out, PATH_MAX, "scenarios");
@@ -70,10 +82,7 @@ static const char *shipped(char out[PATH_MAX])
 	self[n] = 0;
 	for (char *slash = strrchr(self, '/'); slash != NULL; slash = strrchr(self, '/')) {
 		*slash = 0;
-		snprintf(inside, sizeof inside, "%.4000s/scenarios/failover", self);
-		if (access(inside, R_OK) != 0) continue;
-		snprintf(out, PATH_MAX, "%.4000s/scenarios", self);
-		break;
+		if (ships(self, "scenarios", out) || ships(self, "share/derpsim/scenarios", out)) break;
 	}
 	return out;
 }
