@@ -42,7 +42,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all install uninstall demo test test-units test-unit check rules interop bench bench-relay proof install-deps format clean help tests replays objects force
+.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop bench bench-relay proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -189,8 +189,12 @@ check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs
 rules: ## which rule of the protocol is kept where and tested by what; fails while one is open
 	@.ci/rules
 
-proof: ## the long versions of what must be shown
+coverage: ## how much of the core tests and scenarios reach; fails if that is too little, or what is not reached has no reason
 	@.ci/install test
+	@.ci/coverage
+
+proof: ## the long versions of what must be shown
+	@.ci/install proof
 	@.ci/proof
 
 interop: ## our relay and client over loopback, against each other and, where Go is there, against the original
