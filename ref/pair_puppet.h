@@ -43,7 +43,8 @@ struct puppet {
 	uint32_t in_n;
 	char complaint[200];
 	void (*act)(struct puppet *p, struct actions *out);
-	uint64_t token; /* for act */
+	void (*also)(struct puppet *p, const struct event *e, struct actions *out); /* NULL; what it does about every event */
+	uint64_t token;                                                             /* for act */
 	uint32_t number;
 	struct packet *packet;
 };
@@ -80,6 +81,7 @@ static inline void puppet_step(struct machine *m, const struct event *e, struct 
 		p->act(p, out);
 		return;
 	}
+	if (p->also != NULL) p->also(p, e, out);
 	assert_true(p->n < HEARD_MAX);
 	p->v[p->n++] = h;
 }
