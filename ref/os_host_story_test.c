@@ -68,6 +68,46 @@ static void leaving_is_told(void **state)
 	os_loop_free(loop);
 }
 
+/* Draining: a client hears Restarting, packets go on, nobody else is let in, and in the end the stream ends with FIN behind everything that
+ * was sent (SRV-034). */
+static void drained_in_peace(void **state)
+{
+	struct event_command drain = { .verb = COMMAND_DRAIN, .patience_ns = 300 * NS_MS };
+	struct os_tls *tls = *(struct os_tls **)*state;
+	struct os_loop *loop = os_loop_new();
+	struct box *b = box_new(loop, tls);
+	struct packet *packet = pattern(50, 1);
+	struct peer *a, *c, *late;
+	uint64_t from;
+
+	box_start(b, "");
+	a = peer_new(loop, b, tls, "");
+	c = peer_new(loop, b, tls, "");
+	AWAIT(loop, a->ready == 1 && c->ready == 1);
+	from = os_now();
+	os_host_command(b->party.host, &drain);
+	peer_send(a, c->key, packet);
+	AWAIT(loop, c->packets == 1);
+	late = peer_new(loop, b, tls, "");
+	AWAIT(loop, late->ended == 1);
+	AWAIT(loop, a->ended == 1);
+	assert_int_equal(a->end, CLIENT_END_CLOSED);
+	assert_int_equal(c->ended, 0);
+	AWAIT(loop, c->ended == 1);
+	assert_int_equal(c->end, CLIENT_END_CLOSED);
+	assert_true(os_now() - from >= 300 * NS_MS);
+	assert_int_equal(late->ready, 0);
+	AWAIT(loop, os_host_connections(b->party.host) == 0);
+	fflush(a->party.log_file);
+	assert_non_null(strstr(a->party.log, "in Restarting 8"));
+	packet_drop(packet);
+	peer_end(a);
+	peer_end(c);
+	peer_end(late);
+	box_end(b);
+	os_loop_free(loop);
+}
+
 /* One reads nothing while another floods it: its queue overflows (SRV-012), others get every packet meanwhile, and in the end it is
  * closed (SRV-020). */
 static void stalled_reader_harms_nobody(void **state)
@@ -270,9 +310,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORY(packets_come_unchanged), STORY(leaving_is_told),   STORY(stalled_reader_harms_nobody),
-		STORY(mesh_forwards),          STORY(refused_and_reset), STORY(reset_client_is_gone),
-		STORY(frames_mirror),
+		STORY(packets_come_unchanged), STORY(leaving_is_told),   STORY(drained_in_peace),     STORY(stalled_reader_harms_nobody),
+		STORY(mesh_forwards),          STORY(refused_and_reset), STORY(reset_client_is_gone), STORY(frames_mirror),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
