@@ -86,8 +86,8 @@ REF_LIBS = $(BUILD)/libderp.a
 OS_LIBS = $(if $(OS),$(BUILD)/libderpos.a) $(BUILD)/libderp.a
 SIM_LIBS = $(BUILD)/libderpsim.a $(OS_LIBS)
 LINK = $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
-TLS_LIBS = -Wl,--as-needed -lssl -lcrypto
-SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpos,$^),$(TLS_LIBS)) $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
+HOST_LIBS = -Wl,--as-needed -lcurl -lcares -lssl -lcrypto
+SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpos,$^),$(HOST_LIBS)) $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
 define link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)

@@ -188,6 +188,7 @@ enum command_verb {
 	COMMAND_REBIND,     /* station: the local network changed; p,n is struct address[], the local addresses that are left (CLI-039) */
 	COMMAND_KEY,        /* station: p,n is a new private key (CLI-039) */
 	COMMAND_RATES,      /* relay: p,n is a rate file (RAT-001), put into force as on SIGHUP (RAT-006) */
+	COMMAND_DRAIN,      /* relay: accept nobody, tell all clients, close them spread over patience_ns, and stop */
 	COMMAND_CHECK,      /* network check: now; flag = a full one */
 	COMMAND_SET,        /* network check: p,n is configuration text with what changes */
 	COMMAND_VERBS
@@ -234,7 +235,7 @@ enum action_kind {
 	ACTION_SEND,      /* never fails */
 	ACTION_READ,      /* at most n bytes in this connection's next BYTES; 0 = none until another READ. On a listener 0 stops accepting */
 	ACTION_CLOSE,     /* finish: FIN behind what was sent, BYTES and CLOSED eof still come. abort: RST, unsent dropped, and the only
-	                   * event left for the token is CLOSED local. On an ASK: cancel */
+	                   * event left for the token is CLOSED local. On an ASK: cancel. On a listener: it is gone, its port refuses */
 	ACTION_DATAGRAM,
 	ACTION_ASK,
 	ACTION_DELIVER, /* to the owner: only in `up` lists */

@@ -303,39 +303,47 @@ static void tls_is_refused(void **state)
 	puppet_end(p);
 }
 
-static void ask(struct puppet *p, struct actions *out, const char *name)
+static void ask(struct puppet *p, struct actions *out, enum ask_kind kind, const char *text)
 {
 	struct action *x = actions_add(out, ACTION_ASK, p->token);
 
-	x->ask = ASK_NAME4;
-	x->span = (struct span){ .p = (const uint8_t *)name, .n = (uint32_t)strlen(name) };
+	x->ask = (uint8_t)kind;
+	x->span = (struct span){ .p = (const uint8_t *)text, .n = (uint32_t)strlen(text) };
 }
-static void do_ask_known(struct puppet *p, struct actions *out) { ask(p, out, "localhost"); }
-static void do_ask_unknown(struct puppet *p, struct actions *out) { ask(p, out, "relay.example.net"); }
+static void do_ask_literal(struct puppet *p, struct actions *out) { ask(p, out, ASK_NAME4, "192.0.2.7"); }
+static void do_ask_bad(struct puppet *p, struct actions *out) { ask(p, out, ASK_NAME4, "an impossible..name"); }
 static void do_ask_cancel(struct puppet *p, struct actions *out)
 {
-	ask(p, out, "localhost");
+	ask(p, out, ASK_NAME4, "192.0.2.7"); /* its answer is due when it is cancelled */
 	do_abort(p, out);
 }
+static void do_ask_file(struct puppet *p, struct actions *out) { ask(p, out, ASK_MAP, "ref/os_host_test.c"); }
+static void do_ask_nothing(struct puppet *p, struct actions *out) { ask(p, out, ASK_MAP, "no/such/map.json"); }
 
-/* Each ASK has one ANSWER: ok for a name looked up before START, failed for others, cancelled after CLOSE. */
+/* Each ASK has one ANSWER: ok, failed, or cancelled after CLOSE. */
 static void ask_is_answered(void **state)
 {
 	struct puppet *p = puppet_new(NULL);
 
 	(void)state;
-	if (os_host_resolve(p->host, "localhost") == 0) skip();
+	os_host_dns(p->host, "127.0.0.1:9"); /* where nobody answers */
 	os_host_start(p->host, "", 0, 4);
-	act(p, TOKEN_MACHINE | token_make(0, 1), 0, do_ask_known);
+	act(p, TOKEN_MACHINE | token_make(0, 1), 0, do_ask_literal);
 	assert_int_equal(await(p, EVENT_ANSWER, 1)->result, ANSWER_OK);
-	assert_true(await(p, EVENT_ANSWER, 1)->n >= 1);
-	act(p, TOKEN_MACHINE | token_make(0, 2), 0, do_ask_unknown);
+	assert_int_equal(await(p, EVENT_ANSWER, 1)->n, 1);
+	act(p, TOKEN_MACHINE | token_make(0, 2), 0, do_ask_bad);
 	assert_int_equal(await(p, EVENT_ANSWER, 2)->result, ANSWER_FAILED);
-	assert_non_null(strstr(p->complaint, "relay.example.net"));
 	act(p, TOKEN_MACHINE | token_make(0, 3), 0, do_ask_cancel);
 	assert_int_equal(await(p, EVENT_ANSWER, 3)->result, ANSWER_CANCELLED);
+	assert_int_equal(await(p, EVENT_ANSWER, 3)->n, 0);
+	act(p, TOKEN_MACHINE | token_make(0, 4), 0, do_ask_file);
+	assert_int_equal(await(p, EVENT_ANSWER, 4)->result, ANSWER_OK);
+	assert_true(await(p, EVENT_ANSWER, 4)->n > 1000);
+	act(p, TOKEN_MACHINE | token_make(0, 5), 0, do_ask_nothing);
+	assert_int_equal(await(p, EVENT_ANSWER, 5)->result, ANSWER_FAILED);
+	assert_non_null(strstr(p->complaint, "no/such/map.json"));
 	quiet(p);
-	assert_int_equal(count(p, EVENT_ANSWER), 3);
+	assert_int_equal(count(p, EVENT_ANSWER), 5);
 	puppet_end(p);
 }
 

@@ -42,7 +42,7 @@
  * UDP sockets of START serve STUN (STN-001).
  *
  * Commands: COMMAND_CLOSE_PEER, COMMAND_RATES (a file that is wrong keeps the limits in force; NOTE_RATES tells), COMMAND_LEAVE (closes
- * everything, then DELIVER_STOPPED). With profile=derper DELIVER_STOPPED comes unasked when RAT-012 ends the original's process.
+ * everything, then DELIVER_STOPPED), COMMAND_DRAIN (over patience_ns, RELAY_DRAIN_MAX at most: relay_drain.c; then as COMMAND_LEAVE). With profile=derper DELIVER_STOPPED comes unasked when RAT-012 ends the original's process.
  * Notes: see enum note_kind; token of a note is that of the connection concerned. */
 #ifndef REF_RELAY_H
 #define REF_RELAY_H
@@ -55,6 +55,8 @@ struct relay;
 
 /* Slots of tokens that a relay uses at most: mesh links, bootstrap names, questions of admission. Fewer do for fewer of them. */
 enum { RELAY_QUESTIONS_MAX = 1024, RELAY_SLOTS = 64 * 8 + 32 + RELAY_QUESTIONS_MAX, RELAY_URL_MAX = 1000 };
+
+#define RELAY_DRAIN_MAX (3600 * NS_S)
 
 /* A relay that waits for START. env outlives it. */
 struct relay *relay_new(const struct machine_env *env);

@@ -235,19 +235,6 @@ static int read_keys(struct app *app)
 	return -1;
 }
 
-/* What will be dialled: behind the slash, if there is one. */
-static bool resolve_entry(struct app *app, char entry[128], char error[OS_ERROR_SIZE])
-{
-	const char *slash = strchr(entry + (strncmp(entry, "http://", 7) == 0 ? 7 : 0), '/');
-	char dial[160];
-	struct address ip;
-
-	if (slash == NULL) return os_host_resolve_url(app->host, entry, error);
-	if (address_ip_parse(slash + 1, strlen(slash + 1), &ip)) return true;
-	snprintf(dial, sizeof dial, "http://%s", slash + 1);
-	return os_host_resolve_url(app->host, dial, error);
-}
-
 /* HTTP-019, HTTP-046: of the original's ways to a certificate, the one by files. */
 static int check_tls(struct app *app)
 {
@@ -278,21 +265,6 @@ static int start_tls(struct app *app)
 	return -1;
 }
 
-/* Names of the mesh are looked up now: nothing may block later. */
-static int resolve_mesh(struct app *app)
-{
-	char error[OS_ERROR_SIZE], entry[128];
-
-	for (const char *p = app->mesh_with; p != NULL && *p != 0;) {
-		size_t n = strcspn(p, ",");
-		snprintf(entry, sizeof entry, "%.*s", (int)n, p);
-		if (!resolve_entry(app, entry, error)) return cannot(app, error);
-		p += n;
-		p += *p == ',';
-	}
-	return -1;
-}
-
 static int start(struct app *app)
 {
 	struct machine_env env = { .tracer = &app->tracer };
@@ -320,7 +292,6 @@ static int start(struct app *app)
 	app->relay = relay_new(&env);
 	app->host = os_host_new(app->loop, relay_machine(app->relay), &app->owner);
 	end = start_tls(app);
-	if (end < 0) end = resolve_mesh(app);
 	if (end >= 0) return end;
 	if (!(app->tls_config.hostname != NULL ? os_host_listen_tls : os_host_listen)(app->host, &app->address, &app->times, &bound, error))
 		return cannot(app, error);
