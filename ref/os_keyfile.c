@@ -113,9 +113,9 @@ bool os_keyfile_private(const char *path, struct key *private_key, bool *made, c
 	*made = false;
 	if (n < 0 && errno == ENOENT) return make(path, private_key, made, error);
 	if (n < 0) return complain(error, path, strerror(errno));
-	good = n < FILE_MAX && parse(text, (size_t)n, private_key);
+	good = n < FILE_MAX && (parse(text, (size_t)n, private_key) || key_mesh_from_text(text, (size_t)n, private_key));
 	key_wipe(text, sizeof text);
-	return good || complain(error, path, "expected {\"PrivateKey\":\"privkey:\" and 64 hex digits\"}");
+	return good || complain(error, path, "expected {\"PrivateKey\":\"privkey:\" and 64 hex digits\"}, or 64 hex digits alone");
 }
 
 bool os_keyfile_mesh(const char *path, struct key *mesh_key, char error[KEYFILE_ERROR_SIZE])
