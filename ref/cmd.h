@@ -6,7 +6,7 @@
  * cmd_echo.c     echo, recv               cmd_send.c     send
  * cmd_ping.c     ping                     cmd_mesh.c     watch, prune
  * cmd_stdio.c    stdio
- * cmd_netcheck.c netcheck
+ * cmd_probe.c    probe                    cmd_netcheck.c netcheck
  * cmd_lint.c     lint-map
  *
  * Functions that return int: an exit code, or -1: go on. Errors are told to standard error before. */
@@ -27,7 +27,7 @@
 
 /* ---- words: cmd_options.c ---- */
 
-enum cmd_id { CMD_PING, CMD_SEND, CMD_RECV, CMD_ECHO, CMD_WATCH, CMD_PRUNE, CMD_NETCHECK, CMD_LINT, CMD_STDIO, CMD_IDS };
+enum cmd_id { CMD_PING, CMD_SEND, CMD_RECV, CMD_ECHO, CMD_WATCH, CMD_PRUNE, CMD_PROBE, CMD_NETCHECK, CMD_LINT, CMD_STDIO, CMD_IDS };
 
 enum { CMD_ARGS_MAX = 64 };
 #define CMD_UNSET UINT64_MAX
@@ -47,8 +47,8 @@ struct cmd {
 	bool help, version, json, fast, home, insecure, websocket, tls12, echo, plain, full, https_only, stun_only;
 	const char *key_file, *mesh_psk_file, *map_file, *region, *proxy, *frames_file, *data, *policy, *ca_file, *keylog_file;
 	struct cmd_key to, server_key;
-	uint64_t size, count, timeout, interval; /* CMD_UNSET; times in ns */
-	struct os_config settings;               /* of --set */
+	uint64_t size, count, timeout, interval, bandwidth, rate, rate_time; /* CMD_UNSET; times in ns */
+	struct os_config settings;                                           /* of --set */
 	/* what commands share: client_main.c */
 	struct os_tls *tls;
 	struct os_loop *loop;
@@ -110,6 +110,9 @@ void peer_send(struct peer *p, const uint8_t *dst, struct packet *owner, const u
 void peer_end(struct peer *p);
 void say_presence(struct say *s, const struct action *x); /* of PeerPresent: key, address, and flags as `mesh,prober` */
 
+/* Before os_host_start: a UDP socket of each family, for STUN. A family of which there is none is not asked. */
+void cmd_udp_open(struct os_host *host);
+
 /* Turns of the loop until cmd_finish, a signal, or the time is up. */
 struct cmd_turns {
 	uint64_t (*step)(void *ctx); /* before every turn: until when to wait at most (os_now); NULL */
@@ -160,6 +163,7 @@ int cmd_recv(struct cmd *cmd);
 int cmd_echo(struct cmd *cmd);
 int cmd_watch(struct cmd *cmd);
 int cmd_prune(struct cmd *cmd);
+int cmd_probe(struct cmd *cmd);
 int cmd_netcheck(struct cmd *cmd);
 int cmd_lint(struct cmd *cmd);
 int cmd_stdio(struct cmd *cmd);

@@ -133,16 +133,6 @@ static int configure(const struct app *app, struct os_config *config)
 	return -1;
 }
 
-/* A family of which there is no socket is not probed. */
-static void open_sockets(const struct app *app)
-{
-	const struct address any[] = { { .ip = { [10] = 0xff, [11] = 0xff } }, { .port = 0 } };
-	char error[OS_ERROR_SIZE];
-	struct address bound;
-
-	for (int i = 0; i < 2; i++) os_host_udp(app->host, &any[i], &bound, error);
-}
-
 static int start(struct app *app)
 {
 	struct machine_env env = { 0 };
@@ -155,7 +145,7 @@ static int start(struct app *app)
 	netcheck_share_map(app->check, app->map);
 	app->host = os_host_new(app->cmd->loop, netcheck_machine(app->check), &app->owner);
 	os_host_tls(app->host, app->cmd->tls);
-	open_sockets(app);
+	cmd_udp_open(app->host);
 	os_host_start(app->host, config.text, config.n, NETCHECK_SLOTS);
 	return -1;
 }

@@ -277,6 +277,15 @@ void say_presence(struct say *s, const struct action *x)
 	say_text(s, "flags", flag_names(x->deliver.a, flags));
 }
 
+void cmd_udp_open(struct os_host *host)
+{
+	const struct address any[] = { { .ip = { [10] = 0xff, [11] = 0xff } }, { .port = 0 } };
+	char error[OS_ERROR_SIZE];
+	struct address bound;
+
+	for (int i = 0; i < 2; i++) os_host_udp(host, &any[i], &bound, error);
+}
+
 int cmd_turns(struct cmd *cmd, const struct cmd_turns *turns)
 {
 	uint64_t begun = os_now(), until = cmd->timeout == CMD_UNSET || cmd->timeout == 0 ? UINT64_MAX : begun + cmd->timeout;
