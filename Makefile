@@ -44,7 +44,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all install uninstall demo test test-units test-unit check rules interop bench proof install-deps format clean help tests replays objects force
+.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop bench bench-relay proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -193,13 +193,21 @@ check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs
 rules: ## which rule of the protocol is kept where and tested by what; fails while one is open
 	@.ci/rules
 
-proof: ## the long versions of what must be shown
+coverage: ## how much of the core tests and scenarios reach; fails if that is too little, or what is not reached has no reason
 	@.ci/install test
+	@.ci/coverage
+
+proof: ## the long versions of what must be shown
+	@.ci/install proof
 	@.ci/proof
 
 interop: ## our relay and client over loopback, against each other and, where Go is there, against the original
 	@.ci/install build
 	@.ci/interop
+
+bench-relay: ## derp-load on our relay, a bare one and, where it can be had, the original, in one run
+	@.ci/install build
+	@.ci/bench-relay
 
 bench: ## the star of 1,000 clients beside the yardstick, and the memory of idle clients
 	@.ci/bench

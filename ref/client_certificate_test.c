@@ -106,7 +106,7 @@ static void meta_certificate(void **state)
 	}
 }
 
-/* HTTP-013: only from TLS 1.3 on. */
+/* HTTP-009, HTTP-013: only from TLS 1.3 on. */
 static void meta_version(void **state)
 {
 	static const struct certificate chain[] = { { TEXT(META), .serial = 2 } };

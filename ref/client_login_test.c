@@ -39,7 +39,7 @@ STORY(tls_stripped)
 }
 STORY(tls_12)
 {
-	p->tls_version = 0x0303; /* HTTP-009: fast start at TLS 1.3 only */
+	p->tls_version = 0x0303; /* by slow start */
 	two_clients(p, "", "url=https://192.0.2.101\n");
 }
 STORY(plain_fast_by_key)

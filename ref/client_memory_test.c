@@ -336,7 +336,7 @@ static void fragments(struct mem *w, uint32_t i)
 static void websocket(void **state)
 {
 	static const struct mem_row row = { "client: WebSocket fragments and pings without end, stalled",
-		                            "HTTP-030",
+		                            "ours",
 		                            CLIENT_WEBSOCKET,
 		                            BOUND(PACKET + FRAME_SERVER_KEY_MAX + 4400 /* wslay's, once it writes */),
 		                            .others = PACKET + MEM_TURN, /* what was unmasked in this turn */
@@ -368,7 +368,7 @@ static void presence_told(struct mem *w, uint32_t i)
 static void mesh_presence(void **state)
 {
 	static const struct mem_row row = { "link:   20,000 PeerPresent of new keys",
-		                            "MSH-011",
+		                            "ours",
 		                            MESH_LIMITED,
 		                            BOUND(MESH_KEYS_MAX * TABLES_KEY + 4096),
 		                            .others = TOLD(FRAME_HEADER + FRAME_KEY),
@@ -412,7 +412,7 @@ static void comes_and_goes(struct mem *w, uint32_t i)
 static void mesh_comes_and_goes(void **state)
 {
 	static const struct mem_row row = { "link:   20,000 keys come and go one after the other",
-		                            "MSH-011",
+		                            "ours",
 		                            MESH,
 		                            BOUND(8 * TABLES_KEY),
 		                            .others = TOLD(FRAME_HEADER + FRAME_KEY),

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVERY_REGION = 65535 };
+enum { EVERY_REGION = 1024 /* NETCHECK_REGIONS_MAX */ };
 
 struct app {
 	struct os_owner owner; /* first */

@@ -266,7 +266,7 @@ enum deliver_kind {
 	DELIVER_DISCONNECTED, /* client: connection or attempt ended. a = enum client_end, b = ns until the next attempt */
 	DELIVER_PACKET,       /* client: key = source, span = packet bytes */
 	DELIVER_PEER_GONE,    /* client: key, a = reason byte */
-	DELIVER_PEER_PRESENT, /* client: key, address, a = flags */
+	DELIVER_PEER_PRESENT, /* client: key, span = IP and port as they came, a = flags */
 	DELIVER_PING,         /* client: span = 8 bytes; with can-ack-pings it has been answered */
 	DELIVER_PONG,         /* client: span = 8 bytes */
 	DELIVER_KEEPALIVE,
@@ -302,7 +302,6 @@ struct action_deliver {
 	enum deliver_kind what;
 	uint32_t region;    /* station: which of its connections; 0 of a client that is nobody's child */
 	const uint8_t *key; /* 32 bytes, lifetime as event bytes or the machine's state */
-	const struct address *address;
 	uint64_t a, b;
 };
 
@@ -376,7 +375,7 @@ static inline struct action *actions_add(struct actions *a, enum action_kind kin
 	x->head_at = x->head_n = x->read_n = 0;
 	x->token = token;
 	x->span = (struct span){ NULL, NULL, 0 }; /* in words that C++ takes too */
-	x->deliver = (struct action_deliver){ DELIVER_CONNECTED, 0, NULL, NULL, 0, 0 };
+	x->deliver = (struct action_deliver){ DELIVER_CONNECTED, 0, NULL, 0, 0 };
 	return x;
 }
 /* Room for head_n bytes of the head of an action just added; head_n <= ACTIONS_HEAD_MAX, may be 0. */

@@ -2,15 +2,14 @@
 #include "os_conn.h"
 #include "os_dns.h"
 #include "os_fetch.h"
+#include "os_file.h"
 
 #include "buf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { NAME_MAX_BYTES = 255, ADMIT_MAX = 4096 /* RAT-015 */, MAP_MAX = 4 << 20, TEXT_SHOWN = 120 };
 /* The machine has a shorter patience as a rule (RAT-014); a question must end even if not. */
@@ -96,21 +95,14 @@ static void url_done(void *ctx, const struct os_fetch_answer *answer)
 
 static void map_from_file(struct ask *a)
 {
-	int fd = open(a->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	uint8_t *p = mem_alloc(MAP_MAX + 1);
-	ssize_t got = fd < 0 ? -1 : 1;
-	uint32_t n = 0;
+	ssize_t n = os_file_read(a->text, p, MAP_MAX + 1, NULL);
 
-	while (got > 0 && n <= MAP_MAX) {
-		got = read(fd, p + n, MAP_MAX + 1 - n);
-		if (got > 0) n += (uint32_t)got;
-	}
-	if (got < 0 || n > MAP_MAX)
-		ask_complain(a, got < 0 ? strerror(errno) : "longer than 4 MiB");
+	if (n < 0 || n > MAP_MAX)
+		ask_complain(a, n < 0 ? strerror(errno) : "longer than 4 MiB");
 	else
-		ask_keep(a, p, n, n);
+		ask_keep(a, p, (size_t)n, (uint32_t)n);
 	ask_due(a, a->data != NULL ? ANSWER_OK : ANSWER_FAILED);
-	if (fd >= 0) close(fd);
 	free(p);
 }
 

@@ -8,6 +8,7 @@
 #include <ares.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
 
@@ -90,6 +91,13 @@ static void sockets_sweep(struct os_dns *dns)
 
 /* ---- the channel ---- */
 
+static void channel_close(struct os_dns *dns)
+{
+	if (!dns->open) return;
+	ares_destroy(dns->channel);
+	dns->open = false;
+}
+
 static bool channel_open(struct os_dns *dns)
 {
 	struct ares_options options = {
@@ -99,14 +107,9 @@ static bool channel_open(struct os_dns *dns)
 	if (dns->open) return true;
 	if (ares_init_options(&dns->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) return false;
 	dns->open = true;
-	return dns->servers == NULL || ares_set_servers_ports_csv(dns->channel, dns->servers) == ARES_SUCCESS;
-}
-
-static void channel_close(struct os_dns *dns)
-{
-	if (!dns->open) return;
-	ares_destroy(dns->channel);
-	dns->open = false;
+	if (dns->servers == NULL || ares_set_servers_ports_csv(dns->channel, dns->servers) == ARES_SUCCESS) return true;
+	channel_close(dns);
+	return false;
 }
 
 static uint64_t party_deadline(const struct os_party *party)
@@ -152,12 +155,14 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
 	free(q);
 }
 
-/* A literal is an address of its own family and none of the other. */
+/* A literal is an address of its own family and none of the other. localhost is what RFC 6761 says; c-ares 1.18 leaks when asked for it. */
 static bool answer_literal(const char *name, bool v6, void (*done)(void *ctx, const struct address *v, uint32_t n, const char *why), void *ctx)
 {
 	struct address literal = { 0 };
+	bool local = strcasecmp(name, "localhost") == 0;
+	const char *text = !local ? name : v6 ? "::1" : "127.0.0.1";
 
-	if (!address_ip_parse(name, strlen(name), &literal)) return false;
+	if (!address_ip_parse(text, strlen(text), &literal)) return false;
 	if (address_is_v4(&literal) != v6)
 		done(ctx, &literal, 1, NULL);
 	else

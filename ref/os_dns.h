@@ -1,6 +1,6 @@
 /* Names to addresses without waiting: c-ares in the loop, and the only file that knows it.
  *
- * Literals and /etc/hosts are answered at once, the rest by the servers of /etc/resolv.conf or those given. That file is read anew
+ * Literals, localhost and /etc/hosts are answered at once, the rest by the servers of /etc/resolv.conf or those given. That file is read anew
  * whenever no question was open. A server has OS_DNS_TIMEOUT_MS, then the next is asked, OS_DNS_TRIES times around; who asks has a
  * deadline of its own as a rule. */
 #ifndef REF_OS_DNS_H

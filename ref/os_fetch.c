@@ -4,6 +4,7 @@
 #include "buf.h"
 
 #include <curl/curl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -204,8 +205,7 @@ static void set_request(struct os_fetch_call *c, const struct os_fetch_request *
 
 static void set_policy(struct os_fetch_call *c)
 {
-	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c->easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http,https"); /* also of redirects */
 	curl_easy_setopt(c->easy, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_MAXREDIRS, (long)OS_FETCH_HOPS);
 	curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -259,6 +259,7 @@ struct os_fetch *os_fetch_new(struct os_loop *loop)
 	struct os_fetch *f;
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return NULL;
+	signal(SIGPIPE, SIG_IGN); /* below libcurl, TLS writes without a flag against it */
 	f = mem_zero(1, sizeof *f);
 	f->multi = curl_multi_init();
 	if (f->multi == NULL) {

@@ -109,8 +109,8 @@ static void redirects(void **state)
 	assert_int_equal(fetch(s, "/loop", "body")->status, 0);
 	assert_int_equal(s->web->requests, OS_FETCH_HOPS + 1);
 	assert_true(s->heard.why[0] != 0);
-	assert_int_equal(fetch(s, "/file", "body")->status, 0);
-	assert_true(s->heard.why[0] != 0);
+	assert_int_equal(fetch(s, "/ftp", "body")->status, 0);
+	assert_non_null(strstr(s->heard.why, "rotocol"));
 	scene_end(s);
 }
 

@@ -384,6 +384,14 @@ bool os_host_listen_tls(struct os_host *h, const struct address *at, const struc
 	return true;
 }
 
+bool os_host_listen_helper(struct os_host *h, const struct address *at, const struct os_tcp_times *times, struct address *bound,
+                           char error[OS_ERROR_SIZE])
+{
+	if (!os_host_listen(h, at, times, bound, error)) return false;
+	h->listener[h->listeners - 1].info.helper = true;
+	return true;
+}
+
 bool os_host_listen(struct os_host *h, const struct address *at, const struct os_tcp_times *times, struct address *bound, char error[OS_ERROR_SIZE])
 {
 	struct listener *l = &h->listener[h->listeners];

@@ -47,6 +47,9 @@ void os_host_tls(struct os_host *host, struct os_tls *tls);
 /* Behind os_host_tls: a listener whose connections the machine is to secure. */
 bool os_host_listen_tls(struct os_host *host, const struct address *at, const struct os_tcp_times *times, struct address *bound,
                         char error[OS_ERROR_SIZE]);
+/* Before START. The plain port beside a TLS one (HTTP-044). */
+bool os_host_listen_helper(struct os_host *host, const struct address *at, const struct os_tcp_times *times, struct address *bound,
+                           char error[OS_ERROR_SIZE]);
 /* Before START. A UDP socket; everything as for os_host_listen. */
 bool os_host_udp(struct os_host *host, const struct address *at, struct address *bound, char error[OS_ERROR_SIZE]);
 /* Before START. The name servers to ask, as os_dns_new takes them; the text outlives the host. */

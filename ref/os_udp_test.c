@@ -150,6 +150,14 @@ static void edges(void **state)
 	os_udp_flush(v);
 	while (got < 50) got += read_some(u, room, in);
 	assert_int_equal(got, 50);
+	for (int i = 0; i < 3; i++) { /* nobody has port 0: that one is lost, the others are not */
+		struct address to = bound;
+		if (i == 1) to.port = 0;
+		os_udp_send(v, &to, (const uint8_t *)"abc", 3, &(struct span){ 0 });
+	}
+	os_udp_flush(v);
+	for (got = 0; got < 2;) got += read_some(u, room, in);
+	assert_int_equal(got, 2);
 	assert_null(os_udp_open(&bound, &other, error));
 	assert_non_null(strstr(error, "in use"));
 	close(fd);

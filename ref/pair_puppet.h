@@ -43,7 +43,8 @@ struct puppet {
 	uint32_t in_n;
 	char complaint[200];
 	void (*act)(struct puppet *p, struct actions *out);
-	uint64_t token; /* for act */
+	void (*also)(struct puppet *p, const struct event *e, struct actions *out); /* NULL; what it does about every event */
+	uint64_t token;                                                             /* for act */
 	uint32_t number;
 	struct packet *packet;
 };
@@ -69,6 +70,10 @@ static inline void puppet_step(struct machine *m, const struct event *e, struct 
 	if (e->kind == EVENT_CLOSED) h.cause = e->closed.cause;
 	if (e->kind == EVENT_ANSWER) h.result = e->answer->result, h.n = e->answer->n;
 	if (e->kind == EVENT_TIMER) p->wake = TIME_NEVER;
+	if (e->kind == EVENT_DATAGRAM) { /* goes back, out of the event's bytes */
+		actions_datagram(out, e->token, &e->datagram->peer, 0);
+		actions_span(out, e->datagram->p, e->datagram->n);
+	}
 	if (e->kind == EVENT_SECURED) h.secured = *e->secured;
 	if (p->tls != NULL && (e->kind == EVENT_ACCEPTED || e->kind == EVENT_DIALED))
 		actions_add(out, ACTION_START_TLS, e->token)->tls.server = e->kind == EVENT_ACCEPTED;
@@ -76,6 +81,7 @@ static inline void puppet_step(struct machine *m, const struct event *e, struct 
 		p->act(p, out);
 		return;
 	}
+	if (p->also != NULL) p->also(p, e, out);
 	assert_true(p->n < HEARD_MAX);
 	p->v[p->n++] = h;
 }

@@ -4,7 +4,7 @@
  *   /302 /307       to /allow, with that status       /loop            to itself
  *   /long           200 with 100,000 bytes            /half            200, a part of its body, then the end
  *   /reset          a reset at once                   /silent          nothing
- *   /file           302 to file:///etc/passwd */
+ *   /ftp            302 to ftp://127.0.0.1:1/ */
 #ifndef REF_PAIR_WEBSERVER_H
 #define REF_PAIR_WEBSERVER_H
 
@@ -76,8 +76,8 @@ static inline void web_answer(struct web_conn *c)
 		shutdown(c->watch.fd, SHUT_WR);
 	} else if (strcmp(path, "/reset") == 0) {
 		web_close(c, true);
-	} else if (strcmp(path, "/file") == 0) {
-		web_say(c, "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n");
+	} else if (strcmp(path, "/ftp") == 0) {
+		web_say(c, "HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
 	} else {
 		snprintf(text, sizeof text, "HTTP/1.1 %s Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
 		         strcmp(path, "/307") == 0 ? "307" : "302", strcmp(path, "/loop") == 0 ? "/loop" : "/allow");

@@ -161,6 +161,18 @@ static inline const uint8_t *ws_pattern(void)
 	return bytes;
 }
 
+/* What a relay says to a request with the key of the bytes 00..0f, in the first minute: now, with the subprotocol's line or without. */
+static inline const char *ws_consent(const struct pair *p, const char *protocol)
+{
+	static char text[400];
+
+	snprintf(text, sizeof text,
+	         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: Bz3qJYTGdOe8gUSpLosEdiLKDrk=\r\n%s"
+	         "Upgrade: websocket\r\nDate: Thu, 01 Jan 1970 00:00:%02u GMT\r\n\r\n",
+	         protocol, (unsigned)(p->now / NS_S));
+	return text;
+}
+
 static inline void wire_text(struct pair *p, int s, const char *text) { wire_send(p, s, text, strlen(text)); }
 
 #endif

@@ -209,8 +209,8 @@ static size_t client_text(const struct prober *p, uint32_t node, const struct ke
 	if (derp_region_json(&alone, NULL, json, sizeof json) == 0) return 0;
 	key_hex(key->b, hex);
 	key_hex(p->config.mesh_key.b, mesh_hex);
-	n = snprintf(text, CLIENT_TEXT, "key=%.*s\nregion=%s\nprober=on\nretry=manual\nconnect-timeout=1h\nplain=%s\ninsecure=%s\n", KEY_HEX, hex, json,
-	             flag[p->config.plain], flag[p->config.insecure]);
+	n = snprintf(text, CLIENT_TEXT, "key=%.*s\nregion=%s\nprober=on\nretry=manual\nconnect-timeout=1h\nplain=%s\ninsecure=%s\n", KEY_HEX, hex,
+	             json, flag[p->config.plain], flag[p->config.insecure]);
 	if (!key_is_zero(p->config.mesh_key.b)) n += snprintf(text + n, CLIENT_TEXT - (size_t)n, "mesh-key=%.*s\n", KEY_HEX, mesh_hex);
 	if (p->proxy[0] != 0) n += snprintf(text + n, CLIENT_TEXT - (size_t)n, "proxy=%s\n", p->proxy);
 	key_wipe(hex, sizeof hex);

@@ -35,7 +35,7 @@ static bool where(const struct prober *p, struct address *to)
 	return address_ip_parse(text, strlen(text), to) && address_is_v4(to) == !p->now.v6;
 }
 
-/* IDLE stays: there is nothing to ask. */
+/* PRB-005. IDLE stays: there is nothing to ask. */
 void prober_stun_start(struct prober *p, uint64_t now)
 {
 	const struct derp_node *node = &prober_region(p)->node[p->now.from];

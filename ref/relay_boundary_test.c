@@ -28,6 +28,8 @@ static const struct border {
 	/* HSK-006 */
 	{ 0x00, 0x01, LOGIN, 0, 0, ABSURD, no_login, no_login },
 	{ 0x03, 0xff, LOGIN, 0, 0, ABSURD, no_login, no_login },
+	{ 0x00, 0x01, LOGIN, 104, 104, 104, no_login, no_login },
+	{ 0x03, 0xff, LOGIN, 104, 104, 104, no_login, no_login },
 	/* SRV-002, FRM-004, FRM-005 */
 	{ 0x04, 0x04, BOTH, 32, 31, 0, NULL, no_length },
 	{ 0x04, 0x04, BOTH, 65568, 65569, ABSURD, NULL, no_length },
@@ -174,6 +176,7 @@ static void skipped(const struct scene *x, int s, uint8_t type, uint32_t n)
 	}
 	silent(x->p, s);
 	if (n < 70000) ping(x->p, s);
+	assert_int_equal(counters(x->p, x->r)->unknown_frames, 0); /* SRV-032 */
 }
 
 static const char *last_end(const struct scene *x)

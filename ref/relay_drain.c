@@ -17,7 +17,9 @@ static void listeners_close(const struct relay *r, struct actions *out)
 void drain_begin(struct relay *r, uint64_t now, uint64_t span, struct actions *out)
 {
 	if (r->drain.on || r->leaving) return;
-	r->drain = (struct relay_drain){ .on = true, .began = now, .span = span < RELAY_DRAIN_MAX ? span : RELAY_DRAIN_MAX, .total = r->regular };
+	r->drain = (struct relay_drain){
+		.on = true, .began = now, .span = span < RELAY_DRAIN_LONGEST_NS ? span : RELAY_DRAIN_LONGEST_NS, .total = r->regular
+	};
 	listeners_close(r, out);
 }
 

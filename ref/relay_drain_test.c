@@ -76,6 +76,25 @@ STORY(empty, RAW)
 	assert_true(stopped(p, r));
 }
 
+/* The only client is let go when this time is over, not before. */
+static void takes(struct pair *p, int r, uint64_t patience, uint64_t span)
+{
+	const uint64_t step = 59 * NS_S; /* keep-alives come meanwhile */
+	int s = login(p, r, A);
+
+	drain(p, r, patience);
+	for (uint64_t t = step; t < span; t += step) pair_advance(p, step);
+	pair_advance(p, (span - 1) % step);
+	assert_int_equal(wire_end(p, s)->ended, PAIR_OPEN);
+	pair_advance(p, 1);
+	assert_int_not_equal(wire_end(p, s)->ended, PAIR_OPEN);
+}
+
+/* A time beyond the longest is the longest. */
+STORY(an_hour, RAW) { takes(p, r, 3600 * NS_S - 1, 3600 * NS_S - 1); }
+STORY(an_hour_at_most, RAW) { takes(p, r, 3600 * NS_S + 1, 3600 * NS_S); }
+STORY(an_hour_for_ever, RAW) { takes(p, r, UINT64_MAX, 3600 * NS_S); }
+
 /* A time of nothing closes all at once; a client that does not end its side has the time that every closing connection has. */
 STORY(at_once, RAW)
 {
@@ -123,8 +142,15 @@ STORY(over_http, "")
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(spread),    cmocka_unit_test(nobody_comes_in), cmocka_unit_test(not_longer_than_needed),
-		cmocka_unit_test(empty),     cmocka_unit_test(at_once),         cmocka_unit_test(leaving_ends_it),
+		cmocka_unit_test(spread),
+		cmocka_unit_test(nobody_comes_in),
+		cmocka_unit_test(not_longer_than_needed),
+		cmocka_unit_test(empty),
+		cmocka_unit_test(an_hour),
+		cmocka_unit_test(an_hour_at_most),
+		cmocka_unit_test(an_hour_for_ever),
+		cmocka_unit_test(at_once),
+		cmocka_unit_test(leaving_ends_it),
 		cmocka_unit_test(over_http),
 	};
 

@@ -193,7 +193,7 @@ static void trickles(struct mem *w, uint32_t i)
 static void trickle(void **state)
 {
 	static const struct mem_row row = { "a reader of a byte a second, sends to nobody",
-		                            "PGR-014",
+		                            "ours",
 		                            RAW "keepalive=1s\nkeepalive-jitter=0s\n",
 		                            BOUND(0),
 		                            .arrive = logs_in_stalls,
@@ -246,14 +246,14 @@ static void sends_whole_info(struct mem *w, uint32_t i)
 static void client_info(void **state)
 {
 	static const struct mem_row announced = { "a ClientInfo of 256 KiB is announced, one byte of it sent",
-		                                  "HSK-007",
+		                                  "ours",
 		                                  RAW,
 		                                  BOUND(PACKET + FRAME_GATHER_FIRST),
 		                                  .arrive = connects,
 		                                  .act = announces_info,
 		                                  .leave = goes };
 	static const struct mem_row sent = { "a ClientInfo of 256 KiB but for the last byte",
-		                             "HSK-007",
+		                             "ours",
 		                             RAW,
 		                             BOUND(PACKET + FRAME_CLIENT_INFO_MAX),
 		                             .work = FRAME_CLIENT_INFO_MAX / 2 + PACKET, /* where it grows */
@@ -261,7 +261,7 @@ static void client_info(void **state)
 		                             .act = sends_info,
 		                             .leave = goes };
 	static const struct mem_row whole = { "a ClientInfo of 256 KiB that does not open",
-		                              "HSK-007",
+		                              "ours",
 		                              RAW,
 		                              BOUND(PACKET + FRAME_CLIENT_INFO_MAX),
 		                              .work = FRAME_CLIENT_INFO_MAX, /* the box is opened beside it */
@@ -337,7 +337,7 @@ static void watches(struct mem *w, uint32_t i)
 static void watch_conns(void **state)
 {
 	static const struct mem_row row = { "WatchConns a thousand times, stalled, 1,000 clients",
-		                            "MSH-010",
+		                            "ours",
 		                            MESHED,
 		                            BOUND(4 * (sizeof(struct slotset_page) + sizeof(void *)) + SET),
 		                            .unsent_most = HIGH_WATER + FRAME_HEADER + FRAME_PRESENT_SIZE,
@@ -425,7 +425,7 @@ static void stalls_full(struct mem *w, uint32_t i)
 static void departed(void **state)
 {
 	static const struct mem_row watcher = { "a watcher of a byte in 100 ms, fresh keys come and go",
-		                                "MSH-010",
+		                                "ours",
 		                                MESHED "departed-max=2000\n",
 		                                BOUND(DEPARTED_KEYS),
 		                                .work = DEPARTED_KEYS,
@@ -434,7 +434,7 @@ static void departed(void **state)
 		                                .act = others_come_and_go,
 		                                .leave = goes };
 	static const struct mem_row client = { "a reader of a byte in 100 ms, fresh keys send to it and go",
-		                               "PGR-009",
+		                               "ours",
 		                               RAW "departed-max=2000\n",
 		                               BOUND(DEPARTED_KEYS + OUTBOX_KINDS * (16 + DEPTH * (sizeof(struct outbox_entry) + PACKET + 1))),
 		                               .work = DEPARTED_KEYS,
@@ -471,7 +471,7 @@ static void reader_goes(struct mem *w, uint32_t i)
 static void sources(void **state)
 {
 	static const struct mem_row row = { "a mesh peer that forwards from ever new keys",
-		                            "PGR-005",
+		                            "ours",
 		                            MESHED "departed-max=2000\n",
 		                            BOUND(DEPARTED_MAX * (TABLES_KEY + SET) + 16 * SET + 4096),
 		                            .work = DEPARTED_KEYS,
@@ -593,7 +593,7 @@ static void short_head(struct mem *w, uint32_t i) { mem_bytes(w, peer(w, i), "GE
 static void http_head(void **state)
 {
 	static const struct mem_row row = { "an HTTP head without an end",
-		                            "HTTP-022",
+		                            "ours",
 		                            "",
 		                            BOUND(sizeof(struct session_http) + HTTP_HEAD_MAX),
 		                            .work = HTTP_HEAD_MAX / 2,
@@ -601,7 +601,7 @@ static void http_head(void **state)
 		                            .act = endless_head,
 		                            .leave = goes };
 	static const struct mem_row few = { "the first five bytes of an HTTP head",
-		                            "HTTP-022",
+		                            "ours",
 		                            "",
 		                            BOUND(sizeof(struct session_http) + 512),
 		                            .arrive = connects,
@@ -635,7 +635,7 @@ static void asks_on(struct mem *w, uint32_t i)
 static void http_answers(void **state)
 {
 	static const struct mem_row row = { "HTTP requests whose answers are not taken",
-		                            "HTTP-022",
+		                            "ours",
 		                            "",
 		                            BOUND(sizeof(struct session_wait) + PACKET + MEM_TURN),
 		                            .others = 2 * HIGH_WATER, /* answers, until the host has them */
@@ -661,7 +661,7 @@ static void watches_traffic(struct mem *w, uint32_t i)
 static void traffic(void **state)
 {
 	static const struct mem_row row = { "streams of /debug/traffic, 1,000 clients",
-		                            "MET-008",
+		                            "ours",
 		                            "debug-allow=192.0.2.7\n",
 		                            BOUND(0),
 		                            .before = crowd,
@@ -712,7 +712,7 @@ static void upgrades_pings(struct mem *w, uint32_t i)
 static void websocket(void **state)
 {
 	static const struct mem_row row = { "WebSocket fragments and pings without end, stalled",
-		                            "HTTP-031",
+		                            "ours",
 		                            "",
 		                            BOUND(sizeof(struct websocket) + 4400),
 		                            .others = PACKET + MEM_TURN + 4096, /* what was unmasked in this turn */
@@ -723,7 +723,7 @@ static void websocket(void **state)
 		                            .leave = goes };
 
 	static const struct mem_row rest = { "WebSocket between two messages",
-		                             "HTTP-030",
+		                             "ours",
 		                             "",
 		                             BOUND(sizeof(struct websocket)),
 		                             .others = PACKET + 4096 + 4400, /* of the one that is being read: unmasked bytes, and wslay */

@@ -184,7 +184,7 @@ static void list_remove(struct relay *r, struct peer *peer, struct session *s)
 	peer->sessions--;
 }
 
-/* DUP-008, DUP-012, DUP-013. The original's history grows without bound (DUP-009, TRP-019); ours keeps the last place of each connection in it. */
+/* DUP-008, DUP-012. The original's history grows without bound (DUP-009, TRP-019); ours keeps the last place of each connection in it. */
 static void note_duplicate(struct relay *r, struct peer *peer, struct session *s)
 {
 	r->count.total_dup_client_conns++;
@@ -209,7 +209,7 @@ void peer_register(struct relay *r, struct session *s, uint64_t now, const uint8
 	count_clients(r, peer, 1);
 	peer->active = s->slot; /* DUP-002 */
 	s->peer = index;
-	r->count.current_connections++;
+	r->count.current_connections++; /* DUP-013 */
 	r->count.current_notideal_connections += s->not_ideal;
 	r->regular += !s->mesh_peer;
 	relay_note(r, &(struct note){ .kind = NOTE_LOGIN,

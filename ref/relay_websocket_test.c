@@ -119,24 +119,12 @@ static const struct relay_counters *counters(struct pair *p, int r) { return rel
 	"Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n" protocol
 #define PROTOCOL "Sec-WebSocket-Protocol: derp\r\n"
 
-/* The relay consents: now, with the subprotocol or without. */
-static void consent_is(struct pair *p, int s, const char *protocol)
-{
-	char text[400];
-
-	snprintf(text, sizeof text,
-	         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-Websocket-Accept: Bz3qJYTGdOe8gUSpLosEdiLKDrk=\r\n%s"
-	         "Upgrade: websocket\r\nDate: Thu, 01 Jan 1970 00:00:%02u GMT\r\n\r\n",
-	         protocol, (unsigned)(p->now / NS_S));
-	text_is(p, s, text);
-}
-
 static int ws_open(struct pair *p, int r)
 {
 	int s = wire_connect(p, r);
 
 	wire_text(p, s, REQUEST(PROTOCOL "\r\n"));
-	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
+	text_is(p, s, ws_consent(p, "Sec-Websocket-Protocol: derp\r\n"));
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	return s;
 }
@@ -193,7 +181,7 @@ STORY(login_asked_for_more, "")
 	wire_text(p, s,
 	          REQUEST(PROTOCOL "Derp-Fast-Start: 1\r\nIdeal-Node: 1a\r\nOrigin: https://other.example\r\n"
 	                           "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"));
-	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
+	text_is(p, s, ws_consent(p, "Sec-Websocket-Protocol: derp\r\n"));
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	ends(p, s, PAIR_OPEN);
 	wire_put_stream(p, s, frame, ws_client_info(A, frame), 5, ws_mask); /* 22 messages */
@@ -224,7 +212,7 @@ STORY(login_in_one_write, "")
 	n += frame_ping(frame + n, (const uint8_t *)"12345678");
 	ws_put(&b, WS_FIN | WS_BINARY, frame, n, ws_mask); /* frames have no relation to messages: FRM-002 */
 	wire_send(p, s, b.p, b.n);
-	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
+	text_is(p, s, ws_consent(p, "Sec-Websocket-Protocol: derp\r\n"));
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	frame_is(p, s, FRAME_SERVER_INFO, NULL, 53);
 	frame_is(p, s, FRAME_PONG, "12345678", 8);
@@ -271,7 +259,7 @@ STORY(handshake_refused, "")
 	text_is(p, s, "Bad Request\n");
 	ends(p, s, PAIR_OPEN);
 	wire_text(p, s, REQUEST(PROTOCOL "\r\n"));
-	consent_is(p, s, "Sec-Websocket-Protocol: derp\r\n");
+	text_is(p, s, ws_consent(p, "Sec-Websocket-Protocol: derp\r\n"));
 	frame_is(p, s, FRAME_SERVER_KEY, NULL, 40);
 	s = wire_connect(p, r);
 	wire_text(p, s, "GET /derp HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" PROTOCOL "\r\n");
@@ -285,7 +273,7 @@ STORY(other_subprotocol, "")
 	int s = wire_connect(p, r);
 
 	wire_text(p, s, REQUEST("Sec-WebSocket-Protocol: derpx\r\n\r\n"));
-	consent_is(p, s, "");
+	text_is(p, s, ws_consent(p, ""));
 	close_is(p, s, WEBSOCKET_POLICY);
 	ends(p, s, PAIR_OPEN);
 	wire_put(p, s, WS_FIN | WS_CLOSE, "\x03\xf0", 2, ws_mask);
