@@ -9,8 +9,9 @@
 #include <string.h>
 
 static int (*const run[CMD_IDS])(struct cmd *cmd) = {
-	[CMD_PING] = cmd_ping,   [CMD_SEND] = cmd_send,   [CMD_RECV] = cmd_recv,         [CMD_ECHO] = cmd_echo, [CMD_WATCH] = cmd_watch,
-	[CMD_PRUNE] = cmd_prune, [CMD_PROBE] = cmd_probe, [CMD_NETCHECK] = cmd_netcheck, [CMD_LINT] = cmd_lint, [CMD_STDIO] = cmd_stdio,
+	[CMD_PING] = cmd_ping,         [CMD_SEND] = cmd_send,   [CMD_RECV] = cmd_recv,   [CMD_ECHO] = cmd_echo,
+	[CMD_PIPE] = cmd_pipe,         [CMD_WATCH] = cmd_watch, [CMD_PRUNE] = cmd_prune, [CMD_PROBE] = cmd_probe,
+	[CMD_NETCHECK] = cmd_netcheck, [CMD_LINT] = cmd_lint,   [CMD_STDIO] = cmd_stdio,
 };
 
 void cmd_finish(struct cmd *cmd, int end)

@@ -5,7 +5,7 @@
  * cmd_map.c      files and DERP maps      cmd_input.c    standard input in the loop
  * cmd_echo.c     echo, recv               cmd_send.c     send
  * cmd_ping.c     ping                     cmd_mesh.c     watch, prune
- * cmd_stdio.c    stdio
+ * cmd_stdio.c    stdio                    cmd_pipe.c     pipe
  * cmd_probe.c    probe                    cmd_netcheck.c netcheck
  * cmd_lint.c     lint-map
  *
@@ -27,7 +27,7 @@
 
 /* ---- words: cmd_options.c ---- */
 
-enum cmd_id { CMD_PING, CMD_SEND, CMD_RECV, CMD_ECHO, CMD_WATCH, CMD_PRUNE, CMD_PROBE, CMD_NETCHECK, CMD_LINT, CMD_STDIO, CMD_IDS };
+enum cmd_id { CMD_PING, CMD_SEND, CMD_RECV, CMD_ECHO, CMD_PIPE, CMD_WATCH, CMD_PRUNE, CMD_PROBE, CMD_NETCHECK, CMD_LINT, CMD_STDIO, CMD_IDS };
 
 enum { CMD_ARGS_MAX = 64 };
 #define CMD_UNSET UINT64_MAX
@@ -60,6 +60,8 @@ struct cmd {
 int cmd_parse(struct cmd *cmd, int argc, char **argv);
 void cmd_help(enum cmd_id id); /* to standard output; CMD_IDS: of all */
 bool cmd_key_parse(const char *text, struct key *out);
+/* A line for people, to standard error. */
+void cmd_note(const struct cmd *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* OS_EXIT_CANNOT, told. */
 int cmd_cannot(const struct cmd *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The first word is the last one. */
@@ -161,6 +163,7 @@ int cmd_ping(struct cmd *cmd);
 int cmd_send(struct cmd *cmd);
 int cmd_recv(struct cmd *cmd);
 int cmd_echo(struct cmd *cmd);
+int cmd_pipe(struct cmd *cmd);
 int cmd_watch(struct cmd *cmd);
 int cmd_prune(struct cmd *cmd);
 int cmd_probe(struct cmd *cmd);

@@ -21,6 +21,10 @@ static const struct {
 	               0, 2, true },
 	[CMD_RECV] = { "recv", "URL", "prints every packet: source, size and a checksum of its bytes", "", 0, 0, true },
 	[CMD_ECHO] = { "echo", "URL", "sends every packet back to its sender, and reconnects for ever", "", 0, 0, true },
+	[CMD_PIPE] = { "pipe", "URL --to KEY", "standard input to the other side's standard output, and back",
+	               "Both sides run it and name each other. Bytes arrive whole and in order; it ends when both inputs have ended.\n"
+	               "Exit code 1 if the other side is gone before.\n",
+	               0, 0, true },
 	[CMD_WATCH] = { "watch", "URL --mesh-psk-file F", "prints who comes and goes at a relay", "present KEY IP:PORT FLAGS, and gone KEY.\n", 0, 0,
 	                true },
 	[CMD_PRUNE] = { "prune", "URL KEY --mesh-psk-file F", "has the relay close every connection of a client (ClosePeer)",
@@ -40,7 +44,7 @@ static const struct {
 #define OF(id) (1u << CMD_##id)
 #define OF_ALL ((1u << CMD_IDS) - 1)
 #define OF_TLS (OF_ALL & ~OF(LINT))
-#define OF_CONNECTS (OF(PING) | OF(SEND) | OF(RECV) | OF(ECHO) | OF(WATCH) | OF(PRUNE) | OF(STDIO))
+#define OF_CONNECTS (OF(PING) | OF(SEND) | OF(RECV) | OF(ECHO) | OF(PIPE) | OF(WATCH) | OF(PRUNE) | OF(STDIO))
 
 enum word_kind { WORD_FLAG, WORD_TEXT, WORD_NUMBER, WORD_TIME, WORD_KEY, WORD_LINE };
 #define AT(field) offsetof(struct cmd, field)
@@ -54,7 +58,7 @@ static const struct word {
 	unsigned of;
 	const char *what;
 } words[] = {
-	{ "to", "KEY", 0, WORD_KEY, AT(to), 0, 0, OF(SEND), "the receiver: 64 hex digits, with or without nodekey:" },
+	{ "to", "KEY", 0, WORD_KEY, AT(to), 0, 0, OF(SEND) | OF(PIPE), "the receiver: 64 hex digits, with or without nodekey:" },
 	{ "size", "N", 0, WORD_NUMBER, AT(size), 0, FRAME_PACKET_MAX, OF(SEND),
 	  "bytes of a packet, 0 to 65536 (default 100; of FILE 65536 at most)" },
 	{ "data", "TEXT|@FILE", 0, WORD_TEXT, AT(data), 0, 0, OF(SEND), "the bytes of every packet, instead of a pattern" },
@@ -120,15 +124,29 @@ void cmd_help(enum cmd_id id)
 
 /* ---- errors ---- */
 
+static void tell(const struct cmd *cmd, const char *format, va_list args)
+{
+	fprintf(stderr, "%s: ", cmd->cli.program);
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+}
+
+void cmd_note(const struct cmd *cmd, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	tell(cmd, format, args);
+	va_end(args);
+}
+
 int cmd_cannot(const struct cmd *cmd, const char *format, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "%s: ", cmd->cli.program);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	tell(cmd, format, args);
 	va_end(args);
-	fprintf(stderr, "\n");
 	return OS_EXIT_CANNOT;
 }
 
