@@ -170,5 +170,6 @@ int cmd_probe(struct cmd *cmd);
 int cmd_netcheck(struct cmd *cmd);
 int cmd_lint(struct cmd *cmd);
 int cmd_stdio(struct cmd *cmd);
+extern const char cmd_stdio_help[]; /* the words of its lines, frozen */
 
 #endif

@@ -62,7 +62,7 @@ static void fetched(void *ctx, const struct os_fetch_answer *answer)
 
 static int fetch_text(struct cmd *cmd, const char *url, struct cmd_text *out)
 {
-	struct os_fetch_request request = { .url = url, .answer_max = CMD_FILE_MAX, .whole = true, .patience_ns = FETCH_NS };
+	struct os_fetch_request request = { .url = url, .ca_file = cmd->ca_file, .answer_max = CMD_FILE_MAX, .whole = true, .patience_ns = FETCH_NS };
 	struct fetch f = { .cmd = cmd, .url = url, .out = out, .end = OS_EXIT_CANNOT };
 	struct os_fetch *fetch = os_fetch_new(cmd->loop);
 

@@ -37,8 +37,8 @@ static const struct {
 	                   "MAP is a file or a URL. Gives up after 10s.\n", 1, 1, false },
 	[CMD_LINT] = { "lint-map", "MAP.json...", "what is wrong with DERP maps: all of it, with place, path and rule",
 	               "Exit code 1 if there is any error or warning.\n", 1, CMD_ARGS_MAX, false },
-	[CMD_STDIO] = { "stdio", "URL", "commands as JSON lines on standard input, events on standard output (ref/cmd_stdio.c lists them)",
-	                "For programs in any language. Ends with its input.\n", 0, 0, true },
+	[CMD_STDIO] = { "stdio", "URL", "commands on standard input, events on standard output, in JSON: for programs in any language",
+	                cmd_stdio_help, 0, 0, true },
 };
 
 #define OF(id) (1u << CMD_##id)

@@ -1,33 +1,5 @@
-/* derp-client stdio: a DERP client for programs in any language. A JSON object a line, in both directions; names are frozen: more may come,
- * none goes away or changes its sense. KEY is 64 hex digits, HEX any even number of them, times are ns.
- *
- * Commands, on standard input. A member "id" (a number) is given back in the "done" that answers every command:
- *   {"do":"send","to":KEY,"data":HEX}                 a packet; while 16 packets wait for the relay nothing more is read
- *   {"do":"forward","from":KEY,"to":KEY,"data":HEX}   with the mesh key
- *   {"do":"ping"}                                     ends in "pinged"; with "data":16 HEX digits in "pong"
- *   {"do":"home","on":BOOL}
- *   {"do":"watch"}                                    with the mesh key
- *   {"do":"close-peer","key":KEY}                     with the mesh key
- *   {"do":"status"}                                   ends in "status"
- *   {"do":"leave"}                                    ends the program, as the end of the input does, when the relay has read everything
- *
- * Events, on standard output, each with its name as "event":
- *   key           key: our own. The first line
- *   connected     key: the relay's; generation: logins so far
- *   disconnected  text: why; retry_ns: until the next attempt
- *   packet        key: from whom; data: HEX
- *   gone          key; reason: disconnected, not-here or mesh-broke
- *   present       key; address: IP:PORT or unknown; flags: regular, mesh, prober, not-ideal, with commas. After "watch"
- *   ping, pong    data: HEX
- *   pinged        answered: BOOL; ns
- *   keepalive
- *   health        text, empty: well again
- *   restarting    wait_ms, try_ms
- *   dropped       size, reason: a packet of ours that was given up
- *   refused       command, reason: what was not carried out
- *   lost          bytes: sent, and not taken by the transport when the connection ended
- *   status        state, queued (packets), generation
- *   done          id (if there was one), ok: BOOL, text: what was wrong with the command */
+/* derp-client stdio: a DERP client for programs in any language. A JSON object a line, in both directions. The names in the text below,
+ * which is also its --help, are frozen: more may come, none goes away or changes its sense. */
 #include "cmd.h"
 
 #include "buf.h"
@@ -37,6 +9,38 @@
 
 enum { QUEUED_MAX = 16, NAME_SIZE = 32, DATA_MAX = FRAME_PACKET_MAX };
 #define PATIENCE_NS (10 * NS_S)
+
+/* What the words of the two directions are. */
+const char cmd_stdio_help[] =
+	"A JSON object a line, in both directions. KEY is 64 hex digits, HEX any even number of them, times are ns.\n"
+	"\n"
+	"Commands, on standard input. A member \"id\" (a number) is given back in the \"done\" that answers every command:\n"
+	"  {\"do\":\"send\",\"to\":KEY,\"data\":HEX}                 a packet; while 16 packets wait for the relay nothing more is read\n"
+	"  {\"do\":\"forward\",\"from\":KEY,\"to\":KEY,\"data\":HEX}   with the mesh key\n"
+	"  {\"do\":\"ping\"}                                     ends in \"pinged\"; with \"data\":16 HEX digits in \"pong\"\n"
+	"  {\"do\":\"home\",\"on\":BOOL}\n"
+	"  {\"do\":\"watch\"}                                    with the mesh key\n"
+	"  {\"do\":\"close-peer\",\"key\":KEY}                     with the mesh key\n"
+	"  {\"do\":\"status\"}                                   ends in \"status\"\n"
+	"  {\"do\":\"leave\"}                                    ends the program, as the end of the input does, when the relay has read everything\n"
+	"\n"
+	"Events, on standard output, each with its name as \"event\":\n"
+	"  key           key: our own. The first line\n"
+	"  connected     key: the relay's; generation: logins so far\n"
+	"  disconnected  text: why; retry_ns: until the next attempt\n"
+	"  packet        key: from whom; data: HEX\n"
+	"  gone          key; reason: disconnected, not-here or mesh-broke\n"
+	"  present       key; address: IP:PORT or unknown; flags: regular, mesh, prober, not-ideal, with commas. After \"watch\"\n"
+	"  ping, pong    data: HEX\n"
+	"  pinged        answered: BOOL; ns\n"
+	"  keepalive\n"
+	"  health        text, empty: well again\n"
+	"  restarting    wait_ms, try_ms\n"
+	"  dropped       size, reason: a packet of ours that was given up\n"
+	"  refused       command, reason: what was not carried out\n"
+	"  lost          bytes: sent, and not taken by the transport when the connection ended\n"
+	"  status        state, queued (packets), generation\n"
+	"  done          id (if there was one), ok: BOOL, text: what was wrong with the command\n";
 
 struct app {
 	struct peer peer; /* first */
