@@ -110,7 +110,8 @@ void peer_command(struct peer *p, enum command_verb verb, const uint8_t *dst);
 void peer_send(struct peer *p, const uint8_t *dst, struct packet *owner, const uint8_t *bytes, uint32_t n);
 /* Leaves with everything sent, and frees what there is; also one that was never started. */
 void peer_end(struct peer *p);
-void say_presence(struct say *s, const struct action *x); /* of PeerPresent: key, address, and flags as `mesh,prober` */
+void say_gone(const struct cmd *cmd, const struct action *x); /* a line of PeerGone: key and why */
+void say_presence(struct say *s, const struct action *x);     /* of PeerPresent: key, address, and flags as `mesh,prober` */
 
 /* Before os_host_start: a UDP socket of each family, for STUN. A family of which there is none is not asked. */
 void cmd_udp_open(struct os_host *host);

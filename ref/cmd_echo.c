@@ -26,16 +26,6 @@ static void say_packet(const struct cmd *cmd, const struct action *x)
 	say_end(&s);
 }
 
-static void say_gone(const struct cmd *cmd, const struct action *x)
-{
-	struct say s;
-
-	say_begin(&s, cmd->json, "gone");
-	say_key(&s, "key", x->deliver.key);
-	say_text(&s, "text", x->deliver.a == GONE_NOT_HERE ? "not here" : "disconnected");
-	say_end(&s);
-}
-
 static void on(struct peer *p, const struct action *x)
 {
 	struct app *app = (struct app *)p;

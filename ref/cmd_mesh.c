@@ -18,7 +18,7 @@ static void say_present(const struct cmd *cmd, const struct action *x)
 	say_end(&s);
 }
 
-static void say_gone(const struct cmd *cmd, const struct action *x)
+static void say_left(const struct cmd *cmd, const struct action *x)
 {
 	struct say s;
 
@@ -50,7 +50,7 @@ static void on_watch(struct peer *p, const struct action *x)
 	if (p->cmd->done) return;
 	if (x->deliver.what == DELIVER_DISCONNECTED && p->was_ready && !w->present) cmd_finish(p->cmd, no_watcher(p->cmd));
 	if (present) say_present(p->cmd, x);
-	if (x->deliver.what == DELIVER_PEER_GONE) say_gone(p->cmd, x);
+	if (x->deliver.what == DELIVER_PEER_GONE) say_left(p->cmd, x);
 	if (!present && x->deliver.what != DELIVER_PEER_GONE) return;
 	w->present = true;
 	if (++w->heard == p->cmd->count) cmd_finish(p->cmd, OS_EXIT_FINE);
@@ -95,7 +95,7 @@ static void on_prune(struct peer *p, const struct action *x)
 		say_present(p->cmd, x);
 		peer_command(p, COMMAND_CLOSE_PEER, r->key.b);
 	} else if (x->deliver.what == DELIVER_PEER_GONE && r->asked && !p->cmd->done) {
-		say_gone(p->cmd, x);
+		say_left(p->cmd, x);
 		cmd_finish(p->cmd, OS_EXIT_FINE);
 	}
 }

@@ -262,6 +262,16 @@ static const char *flag_names(uint64_t flags, char out[64])
 	return out;
 }
 
+void say_gone(const struct cmd *cmd, const struct action *x)
+{
+	struct say s;
+
+	say_begin(&s, cmd->json, "gone");
+	say_key(&s, "key", x->deliver.key);
+	say_text(&s, "text", x->deliver.a == GONE_NOT_HERE ? "not here" : "disconnected");
+	say_end(&s);
+}
+
 /* IP and port as they came; an old relay does not tell them (PGR-018, PGR-020). */
 void say_presence(struct say *s, const struct action *x)
 {

@@ -96,7 +96,6 @@ static void on_packet(struct app *app, const struct action *x)
 static void on(struct peer *p, const struct action *x)
 {
 	struct app *app = (struct app *)p;
-	struct say s;
 
 	if (x->deliver.what == DELIVER_PACKET) on_packet(app, x);
 	if (x->deliver.what == DELIVER_DROPPED) app->dropped++;
@@ -104,11 +103,7 @@ static void on(struct peer *p, const struct action *x)
 		app->ponged = true;
 		finish_sending(app);
 	}
-	if (x->deliver.what != DELIVER_PEER_GONE) return;
-	say_begin(&s, p->cmd->json, "gone");
-	say_key(&s, "key", x->deliver.key);
-	say_text(&s, "text", x->deliver.a == GONE_NOT_HERE ? "not here" : "disconnected");
-	say_end(&s);
+	if (x->deliver.what == DELIVER_PEER_GONE) say_gone(p->cmd, x);
 }
 
 static int late(void *ctx)
