@@ -5,6 +5,7 @@
 #   ref/os_*.c                              -> libderpos.a    the only files that touch the operating system
 #   sim/*.c reports/*.c but *_main, *_test  -> libderpsim.a   the simulator and what reads its traces
 #   sim/cli_*.c                             -> derpsim        its command line, which talks to the operating system as mains do
+#   ref/cmd_*.c                             -> derp-client    the same of that one
 # Variables: CC, OPT=-O2, SAN=address,undefined, V=1 (show commands), V=0 (show nothing), WERROR=1 (also on when CI=true), BUILD=build. Each
 # configuration may have a folder of its own: make CC=clang OPT=-O3 BUILD=build/clang-O3. Needs GNU make.
 # Of install and uninstall: PREFIX=/usr/local, LIBDIR=$(PREFIX)/lib, DESTDIR= (put before both, for packages).
@@ -26,9 +27,10 @@ ALL_CPPFLAGS = -I. -Iref -Isim -I$(BUILD)/gen $(CPPFLAGS)
 
 # ---- what there is ----
 
-CORE = $(filter-out ref/os_% %_main.c %_test.c ref/tour.c,$(wildcard ref/*.c))
+CORE = $(filter-out ref/os_% ref/cmd_% %_main.c %_test.c ref/tour.c,$(wildcard ref/*.c))
 OS = $(filter-out %_test.c,$(wildcard ref/os_*.c))
 CLI = $(wildcard sim/cli_*.c)
+CMD = $(wildcard ref/cmd_*.c)
 SIM = $(filter-out %_main.c %_test.c $(CLI),$(wildcard sim/*.c reports/*.c))
 MAINS = $(wildcard ref/*_main.c sim/*_main.c reports/*_main.c)
 TESTS = $(wildcard ref/*_test.c sim/*_test.c reports/*_test.c)
@@ -66,7 +68,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Only what talks to the operating system, and tests, see more than ISO C.
-$(call objects,$(OS) $(MAINS) $(CLI) $(TESTS) $(FUZZ)): ALL_CPPFLAGS += -D_GNU_SOURCE
+$(call objects,$(OS) $(MAINS) $(CLI) $(CMD) $(TESTS) $(FUZZ)): ALL_CPPFLAGS += -D_GNU_SOURCE
 
 # SQL becomes string literals: `#include "sim/schema.sql.inc"` behind an `=`.
 $(BUILD)/gen/%.sql.inc: %.sql
@@ -97,6 +99,8 @@ endef
 $(BUILD)/derpsim: $(BUILD)/obj/sim/sim_main.o $(call objects,$(CLI)) $(SIM_LIBS)
 	$(link)
 $(BUILD)/derpsim-%: $(BUILD)/obj/sim/%_main.o $(SIM_LIBS)
+	$(link)
+$(BUILD)/derp-client: $(BUILD)/obj/ref/client_main.o $(call objects,$(CMD)) $(OS_LIBS)
 	$(link)
 $(BUILD)/derp-%: $(BUILD)/obj/ref/%_main.o $(OS_LIBS)
 	$(link)

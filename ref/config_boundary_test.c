@@ -4,26 +4,26 @@
 #include "pair_client.h"
 
 #include "netcheck.h"
+#include "prober.h"
 #include "station.h"
 #include "swarm.h"
 
-enum machines { relay, client, netcheck, station, swarm };
+enum machines { relay, client, netcheck, station, swarm, prober };
 
 #define K "key=202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\n"
 #define M "mesh-key=e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\n"
 
 /* What the machine is given before the line in question. */
 static const char *const before[] = {
-	[relay] = K M, [client] = K "url=http://192.0.2.1\n", [netcheck] = "", [station] = K, [swarm] = "url=http://192.0.2.1/derp\n"
+	[relay] = K M, [client] = K "url=http://192.0.2.1\n", [netcheck] = "", [station] = K, [swarm] = "url=http://192.0.2.1/derp\n", [prober] = ""
 };
 
 static void takes(enum machines m, const char *line, bool good)
 {
-	static bool (*const check[])(const char *, size_t, char[200]) = { [relay] = relay_config_check,
-		                                                          [client] = client_config_check,
-		                                                          [netcheck] = netcheck_config_check,
-		                                                          [station] = station_config_check,
-		                                                          [swarm] = swarm_config_check };
+	static bool (*const check[])(const char *, size_t, char[200]) = {
+		[relay] = relay_config_check,     [client] = client_config_check, [netcheck] = netcheck_config_check,
+		[station] = station_config_check, [swarm] = swarm_config_check,   [prober] = prober_config_check
+	};
 	size_t n = strlen(before[m]) + strlen(line);
 	char *text = mem_alloc(n + 1), error[200] = "";
 
@@ -89,6 +89,11 @@ static const struct number {
 	{ netcheck, "period-max", MS_TO_DAY, "period-min=1ms\n" },
 	{ netcheck, "active-for", ZERO_TO_DAY, NULL },
 	{ station, "regions-max", "0", "1", "4096", "4097", BEYOND_U32, NULL },
+	{ prober, "region", REGION_NUMBER, NULL },
+	{ prober, "timeout", MS_TO_HOUR, NULL },
+	{ prober, "bandwidth", NULL, "0", "1073741824", "1073741825", BEYOND_U64, NULL },
+	{ prober, "rate", NULL, "0", "10000", "10001", BEYOND_U64, NULL },
+	{ prober, "rate-time", "999999ns", "1ms", "60s", "60000000001ns", NO_TIME, NULL },
 	{ swarm, "clients", "1", "2", "1048576", "1048577", BEYOND_U32, NULL }, /* of pairs */
 	{ swarm, "logins", "0", "1", "1048576", "1048577", BEYOND_U32, NULL },
 	{ swarm, "size", "23", "24", "65536", "65537", BEYOND_U32, NULL },

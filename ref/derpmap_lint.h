@@ -30,6 +30,8 @@ bool derp_map_lint(const char *json, size_t n, struct lint *out, char error[DERP
 void lint_free(struct lint *lint);
 /* "LINE:COLUMN: error: PATH: TEXT", cut to LINT_LINE_MAX; returns out. */
 const char *lint_print(const struct lint_fault *fault, char out[LINT_LINE_MAX]);
+/* All of them as lines for people, or as one JSON object and line for programs (member schema: 1), about a map of this name; free it. */
+char *lint_format(const struct lint *lint, const char *file, bool json);
 const char *lint_level_name(enum lint_level level);
 
 #endif

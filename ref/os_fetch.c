@@ -188,6 +188,7 @@ static void calls_end(struct os_fetch *f)
 static void set_request(struct os_fetch_call *c, const struct os_fetch_request *r)
 {
 	curl_easy_setopt(c->easy, CURLOPT_URL, r->url);
+	if (r->ca_file != NULL) curl_easy_setopt(c->easy, CURLOPT_CAINFO, r->ca_file);
 	curl_easy_setopt(c->easy, CURLOPT_USERAGENT, "Go-http-client/1.1"); /* RAT-014: what admission servers know */
 	c->headers = curl_slist_append(c->headers, "Accept:");              /* an empty one is left out */
 	if (r->body != NULL) {

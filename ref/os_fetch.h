@@ -2,7 +2,7 @@
  *
  * http and https only, also where a redirect leads to. A redirect is followed as the original's client does: 301, 302 and 303 turn a POST
  * into a GET, 307 and 308 repeat it; OS_FETCH_HOPS at most (RAT-015). Connections are kept and used again; more than OS_FETCH_CONNECTIONS
- * at once wait for each other. Certificates are verified by the system's store. */
+ * at once wait for each other. Certificates are verified, by the system's store if nobody says. */
 #ifndef REF_OS_FETCH_H
 #define REF_OS_FETCH_H
 
@@ -16,6 +16,7 @@ struct os_fetch_call;
 
 struct os_fetch_request {
 	const char *url;     /* as everything here, for the call of os_fetch_start only */
+	const char *ca_file; /* certificates to trust in https; NULL: the system's */
 	const uint8_t *body; /* NULL: GET; else POST of body_n bytes, without a content type (RAT-014) */
 	uint32_t body_n;
 	uint32_t answer_max; /* of a longer answer the first so many bytes are told, or, with `whole`, it fails */

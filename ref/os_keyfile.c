@@ -103,9 +103,9 @@ bool os_keyfile_private(const char *path, struct key *private_key, bool *made, c
 		snprintf(error, KEYFILE_ERROR_SIZE, "%.150s: mode %04o lets others at the private key; expected 0600", path, (unsigned)mode);
 		return false;
 	}
-	good = n < FILE_MAX && parse(text, (size_t)n, private_key);
+	good = n < FILE_MAX && (parse(text, (size_t)n, private_key) || key_mesh_from_text(text, (size_t)n, private_key));
 	key_wipe(text, sizeof text);
-	return good || complain(error, path, "expected {\"PrivateKey\":\"privkey:\" and 64 hex digits\"}");
+	return good || complain(error, path, "expected {\"PrivateKey\":\"privkey:\" and 64 hex digits\"}, or 64 hex digits alone");
 }
 
 bool os_keyfile_mesh(const char *path, struct key *mesh_key, char error[KEYFILE_ERROR_SIZE])

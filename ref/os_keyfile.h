@@ -1,7 +1,7 @@
 /* Keys in files, as the original keeps them.
  *
- * A key file is {"PrivateKey":"privkey:HEX"}, readable by its owner only, made whole at once or not at all (KEY-010). A mesh key file
- * is 64 hex digits with any white space around (KEY-009). */
+ * A key file is {"PrivateKey":"privkey:HEX"}, readable by its owner only, made whole at once or not at all (KEY-010); HEX alone is
+ * read too. A mesh key file is 64 hex digits with any white space around (KEY-009). */
 #ifndef REF_OS_KEYFILE_H
 #define REF_OS_KEYFILE_H
 

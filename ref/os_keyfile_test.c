@@ -74,6 +74,8 @@ static void private_is_judged(void **state)
 		{ "[\"privkey:%s\"]", false },
 		{ "{\"PrivateKey\":null}%s", false },
 		{ "privkey:%s", false },
+		{ " %s\n", true },
+		{ "%s0", false },
 	};
 	char error[KEYFILE_ERROR_SIZE], text[200];
 	struct key key;
