@@ -52,6 +52,9 @@ void key_stream_block(const uint8_t seed[32], uint64_t stream, uint64_t counter,
 /* Keyed hash of any bytes to 32 bytes (BLAKE2b): derives seeds and keys from names. */
 void key_derive(const void *p, size_t n, const char *context, uint8_t out[32]);
 void key_wipe(void *p, size_t n);
+/* For hosts, before the rest: lets libsodium take the fastest code that this CPU has. The results are the same; the system's random
+ * source is opened on the way, so a simulation does without. */
+void key_use_cpu(void);
 
 /* A memo of key_public and key_shared, for simulations in which the same keys meet again in every run. Bounded: at most
  * `entries` results are kept, older ones are overwritten. Every function takes NULL for no memo. */

@@ -3,6 +3,7 @@
 
 #include "address.h"
 #include "buf.h"
+#include "key.h"
 #include "os_conn.h"
 
 #include <errno.h>
@@ -363,6 +364,7 @@ struct os_host *os_host_new(struct os_loop *loop, struct machine *machine, struc
 {
 	struct os_host *h = mem_zero(1, sizeof *h);
 
+	key_use_cpu();
 	h->party = (struct os_party){ .deadline = party_deadline, .turn = party_turn };
 	h->loop = loop;
 	h->machine = machine;

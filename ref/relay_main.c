@@ -304,6 +304,7 @@ static int start(struct app *app)
 	if (app->mesh_with != NULL) os_config_add(&app->config, "mesh-with=%s\n", app->mesh_with);
 	if (app->config.full) return os_cli_usage(&app->cli, "the configuration is too long");
 	if (!relay_config_check(app->config.text, app->config.n, error)) return os_cli_usage(&app->cli, "configuration %s", error);
+	app->times.defer_s = !relay_config_speaks_first(app->config.text, app->config.n);
 	if (app->frames_file != NULL) {
 		app->frames_out = fopen(app->frames_file, "we");
 		if (app->frames_out == NULL) {
