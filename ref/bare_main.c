@@ -10,6 +10,7 @@
 #include "login.h"
 #include "os_cli.h"
 #include "os_keyfile.h"
+#include "os_cpu.h"
 #include "os_loop.h"
 #include "os_tls.h"
 
@@ -316,7 +317,7 @@ int main(int argc, char **argv)
 	times.defer_s = 1;
 	if (argc != 2 && argc != 4) return usage();
 	if (!address_parse(argv[1], strlen(argv[1]), &at)) return usage();
-	key_use_cpu();
+	os_cpu_use();
 	os_key_draw(&bare.key);
 	key_public(&bare.key, &bare.public_key);
 	keymap_init(&bare.by_key, secret, key_at, NULL);

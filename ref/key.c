@@ -1,5 +1,5 @@
-/* libsodium, and nothing else of it than pure functions: no random source. Without sodium_init it runs its portable code; either way
- * it computes the same on every machine. */
+/* libsodium, and nothing else of it than pure functions: no random source. Without sodium_init (os_cpu.h) it runs its portable code;
+ * either way it computes the same on every machine. */
 #include "key.h"
 
 #include "buf.h"
@@ -133,14 +133,6 @@ void key_derive(const void *p, size_t n, const char *context, uint8_t out[32])
 }
 
 void key_wipe(void *p, size_t n) { sodium_memzero(p, n); }
-
-void key_use_cpu(void)
-{
-	int failed = sodium_init();
-
-	assert(failed >= 0); /* 1: it was done before */
-	(void)failed;
-}
 
 /* ---- the memo ---- */
 

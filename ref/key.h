@@ -1,4 +1,4 @@
-/* Keys and boxes: the only file that touches libsodium.
+/* Keys and boxes, and the only file of the core that touches libsodium (os_cpu.h: hosts let it choose its code).
  *
  * KEY-001..KEY-009, KEY-012. Curve25519 keys of 32 raw bytes; boxes are NaCl crypto_box in the combined form, nonce in front.
  * Nothing here draws randomness: nonces and key seeds are given (rng.h). libsodium is used without sodium_init's random source:
@@ -52,9 +52,6 @@ void key_stream_block(const uint8_t seed[32], uint64_t stream, uint64_t counter,
 /* Keyed hash of any bytes to 32 bytes (BLAKE2b): derives seeds and keys from names. */
 void key_derive(const void *p, size_t n, const char *context, uint8_t out[32]);
 void key_wipe(void *p, size_t n);
-/* For hosts, before the rest: lets libsodium take the fastest code that this CPU has. The results are the same; the system's random
- * source is opened on the way, so a simulation does without. */
-void key_use_cpu(void);
 
 /* A memo of key_public and key_shared, for simulations in which the same keys meet again in every run. Bounded: at most
  * `entries` results are kept, older ones are overwritten. Every function takes NULL for no memo. */

@@ -3,8 +3,8 @@
 
 #include "address.h"
 #include "buf.h"
-#include "key.h"
 #include "os_conn.h"
+#include "os_cpu.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -342,7 +342,7 @@ struct os_host *os_host_new(struct os_loop *loop, struct machine *machine, struc
 {
 	struct os_host *h = mem_zero(1, sizeof *h);
 
-	key_use_cpu();
+	os_cpu_use();
 	h->party = (struct os_party){ .deadline = party_deadline, .turn = party_turn };
 	h->loop = loop;
 	h->machine = machine;
