@@ -205,7 +205,7 @@ bench-relay: ## derp-load on our relay, a bare one and, where it can be had, the
 	@.ci/install build
 	@.ci/bench-relay
 
-soak: ## two meshed relays with ASan and UBSan among clients that come, go, stall and die: SECONDS_MAX=1800
+soak: ## two meshed relays among clients that come, go, stall and die, with sanitizers and without: SECONDS_MAX=1800
 	@.ci/install build
 	@.ci/soak
 
