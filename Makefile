@@ -44,7 +44,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop bench bench-relay proof install-deps format clean help tests replays objects force
+.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop bench bench-relay soak proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -208,6 +208,10 @@ interop: ## our relay and client over loopback, against each other and, where Go
 bench-relay: ## derp-load on our relay, a bare one and, where it can be had, the original, in one run
 	@.ci/install build
 	@.ci/bench-relay
+
+soak: ## two meshed relays among clients that come, go, stall and die, with sanitizers and without: SECONDS_MAX=1800
+	@.ci/install build
+	@.ci/soak
 
 bench: ## the star of 1,000 clients beside the yardstick, and the memory of idle clients
 	@.ci/bench

@@ -10,6 +10,7 @@
 #include "login.h"
 #include "os_cli.h"
 #include "os_keyfile.h"
+#include "os_cpu.h"
 #include "os_loop.h"
 #include "os_tls.h"
 
@@ -178,7 +179,7 @@ static void take(struct conn *c, const uint8_t *p, size_t n)
 static void end(struct conn *c)
 {
 	if (c->known) keymap_remove(&bare.by_key, c->key.b);
-	os_loop_unwatch(bare.loop, &c->watch);
+	os_loop_forget(&c->watch);
 	os_tls_close(c->tls);
 	if (c->watch.fd >= 0) close(c->watch.fd);
 	c->watch.fd = -1;
@@ -309,11 +310,14 @@ static int cannot(const char *why)
 int main(int argc, char **argv)
 {
 	static const uint8_t secret[16];
+	struct os_tcp_times times = OS_TCP_TIMES;
 	char error[OS_TLS_ERROR_SIZE];
 	struct address at, bound;
 
+	times.defer_s = 1;
 	if (argc != 2 && argc != 4) return usage();
 	if (!address_parse(argv[1], strlen(argv[1]), &at)) return usage();
+	os_cpu_use();
 	os_key_draw(&bare.key);
 	key_public(&bare.key, &bare.public_key);
 	keymap_init(&bare.by_key, secret, key_at, NULL);
@@ -324,7 +328,7 @@ int main(int argc, char **argv)
 	}
 	bare.loop = os_loop_new();
 	if (bare.loop == NULL || !os_loop_signals(bare.loop)) return cannot(strerror(errno));
-	bare.listener = (struct os_watch){ .fd = os_tcp_listen(&at, &OS_TCP_TIMES, &bound, error), .ready = listener_ready };
+	bare.listener = (struct os_watch){ .fd = os_tcp_listen(&at, &times, &bound, error), .ready = listener_ready };
 	if (bare.listener.fd < 0) return cannot(error);
 	os_loop_watch(bare.loop, &bare.listener, EPOLL_IN);
 	while (os_loop_signal(bare.loop) == 0) {

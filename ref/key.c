@@ -1,5 +1,5 @@
-/* libsodium, and nothing else of it than pure functions: no random source, so no sodium_init is needed for determinism; the
- * library initialises its CPU features by itself where it must and computes the same on every machine. */
+/* libsodium, and nothing else of it than pure functions: no random source. Without sodium_init (os_cpu.h) it runs its portable code;
+ * either way it computes the same on every machine. */
 #include "key.h"
 
 #include "buf.h"

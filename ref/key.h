@@ -1,4 +1,4 @@
-/* Keys and boxes: the only file that touches libsodium.
+/* Keys and boxes, and the only file of the core that touches libsodium (os_cpu.h: hosts let it choose its code).
  *
  * KEY-001..KEY-009, KEY-012. Curve25519 keys of 32 raw bytes; boxes are NaCl crypto_box in the combined form, nonce in front.
  * Nothing here draws randomness: nonces and key seeds are given (rng.h). libsodium is used without sodium_init's random source:

@@ -38,6 +38,7 @@ static const char help[] =
 	"      --logins N          logins at a time (default 16)\n"
 	"      --time T            how long to measure (default 2s; idle: how long to wait before reading memory)\n"
 	"      --warmup T          load before measuring (default 300ms)\n"
+	"      --drain T           then send no more, and wait until all has come or, for T, nothing (default: do not wait)\n"
 	"      --timeout T         time for all clients to log in (default 60s)\n"
 	"      --pid PID           a relay's process, of which CPU time and memory are read; may be repeated\n"
 	"      --ca FILE           certificates to trust in https, instead of the system's\n"
@@ -65,6 +66,7 @@ enum option_id {
 	TIME,
 	WARMUP,
 	TIMEOUT,
+	DRAIN,
 	PID,
 	INSECURE,
 	WEBSOCKET,
@@ -88,6 +90,7 @@ static const struct os_option options[] = {
 	{ TIME, "time", 0, true },
 	{ WARMUP, "warmup", 0, true },
 	{ TIMEOUT, "timeout", 0, true },
+	{ DRAIN, "drain", 0, true },
 	{ PID, "pid", 0, true },
 	{ CA, "ca", 0, true },
 	{ INSECURE, "insecure", 0, false },
@@ -117,7 +120,7 @@ struct app {
 	const char *url[2], *mesh_psk_file;
 	uint32_t pid[PIDS_MAX], pids, urls;
 	bool json;
-	uint64_t clients, size, batch, window, rate, logins, time, warmup, timeout;
+	uint64_t clients, size, batch, window, rate, logins, time, warmup, timeout, drain;
 	struct swarm *swarm;
 	struct os_tls_config tls_config;
 	struct os_tls *tls;
@@ -125,6 +128,7 @@ struct app {
 	struct os_host *host;
 	struct cost cost;         /* of the measured time */
 	struct swarm_count count; /* the same */
+	struct swarm_count all;   /* from the first packet to the end of --drain: what the relay's own counters are to agree with */
 	uint64_t resident[STEPS]; /* idle: with 0, a tenth and all of the clients */
 	bool complained;
 };
@@ -201,6 +205,7 @@ static int set_option(struct app *app, int id)
 	case TIME: return duration(app, &app->time);
 	case WARMUP: return duration(app, &app->warmup);
 	case TIMEOUT: return duration(app, &app->timeout);
+	case DRAIN: return duration(app, &app->drain);
 	case PID: return set_pid(app);
 	case CA: app->tls_config.ca_file = app->cli.value; return -1;
 	case INSECURE: return line(app, "insecure=on");
@@ -293,16 +298,39 @@ static int open_clients(struct app *app, uint64_t clients)
 	return -1;
 }
 
+/* What was counted since the last reset is part of the whole. */
+static void take_count(struct app *app)
+{
+	const struct swarm_count *c = swarm_count(app->swarm);
+
+	app->all.sent += c->sent, app->all.delivered += c->delivered;
+	app->all.ended += c->ended, app->all.wrong += c->wrong;
+}
+
 static void measure(struct app *app)
 {
 	struct cost before, after;
 
+	take_count(app);
 	swarm_count_reset(app->swarm);
 	read_cost(app, &before);
 	run_until(app, before.wall_ns + app->time);
 	read_cost(app, &after);
 	app->count = *swarm_count(app->swarm);
 	app->cost = (struct cost){ after.wall_ns - before.wall_ns, after.cpu_ns - before.cpu_ns, after.resident };
+}
+
+/* No more is sent; what is on its way may come. */
+static void drain(struct app *app)
+{
+	const struct swarm_count *c = swarm_count(app->swarm);
+	uint64_t came = 0, quiet_at = os_now() + app->drain;
+
+	command(app, COMMAND_SET, "running=off");
+	while (app->all.sent + c->sent != app->all.delivered + c->delivered && os_now() < quiet_at && os_loop_signal(app->loop) == 0) {
+		os_loop_turn(app->loop, quiet_at);
+		if (c->delivered != came) came = c->delivered, quiet_at = os_now() + app->drain;
+	}
 }
 
 /* Memory is read with none, a tenth and all of the clients: the slope leaves out what the relay needs anyway. */
@@ -330,6 +358,7 @@ static int run(struct app *app)
 	command(app, COMMAND_SET, "running=on");
 	run_until(app, os_now() + app->warmup);
 	measure(app);
+	if (app->drain != 0) drain(app);
 	if (app->mode == MODE_LOGINS && app->count.logins == 0) return cannot(app, "nobody could log in");
 	return -1;
 }
@@ -406,6 +435,9 @@ static void result_text(const struct app *app, const struct result *r)
 	printf("sent %llu, lost %llu, wrong %llu, not sent %llu; connections ended %llu, failed %llu\n", (unsigned long long)app->count.sent,
 	       (unsigned long long)app->count.lost, (unsigned long long)app->count.wrong, (unsigned long long)app->count.blocked,
 	       (unsigned long long)app->count.ended, (unsigned long long)app->count.failed);
+	if (app->drain != 0)
+		printf("in all: sent %llu, delivered %llu; connections ended %llu\n", (unsigned long long)app->all.sent,
+		       (unsigned long long)app->all.delivered, (unsigned long long)app->all.ended);
 }
 
 static void field_u64(struct json_writer *w, const char *name, uint64_t value)
@@ -454,6 +486,9 @@ static void result_json(const struct app *app)
 	field_u64(&w, "not_sent", app->count.blocked);
 	field_u64(&w, "ended", app->count.ended);
 	field_u64(&w, "failed", app->count.failed);
+	field_u64(&w, "all_sent", app->all.sent);
+	field_u64(&w, "all_delivered", app->all.delivered);
+	field_u64(&w, "all_ended", app->all.ended);
 	field_times(&w, "latency", swarm_latency(app->swarm));
 	field_times(&w, "late", swarm_late(app->swarm));
 	json_close(&w, '}');
@@ -469,7 +504,7 @@ static int tell(const struct app *app)
 		result_json(app);
 	else
 		result_text(app, &r);
-	return app->count.wrong + app->count.ended == 0 ? OS_EXIT_FINE : OS_EXIT_FINDING;
+	return app->all.wrong + app->all.ended == 0 ? OS_EXIT_FINE : OS_EXIT_FINDING;
 }
 
 int main(int argc, char **argv)
@@ -484,6 +519,7 @@ int main(int argc, char **argv)
 	if (end < 0) end = start(&app);
 	if (end < 0) end = run(&app);
 	if (end < 0) {
+		take_count(&app);
 		end = tell(&app);
 		leave(&app);
 	}

@@ -119,7 +119,7 @@ void conn_shut(struct conn *c, bool abort)
 	os_tls_close(c->tls);
 	c->tls = NULL;
 	if (c->watch.fd < 0) return;
-	os_loop_unwatch(h->loop, &c->watch);
+	os_loop_forget(&c->watch);
 	if (abort)
 		os_tcp_abort(c->watch.fd);
 	else

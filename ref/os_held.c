@@ -5,10 +5,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { PIECES_MAX = 1024 /* IOV_MAX */ };
+enum { PIECES_MAX = 1024 /* IOV_MAX */, TOGETHER_MAX = 32768, SMALL_MAX = 512 };
 
 static struct span *held_at(const struct os_held *h, uint32_t i) { return &h->v[(h->head + i) & (h->cap - 1)]; }
 
@@ -70,13 +71,24 @@ static void keep(struct os_held *h, uint64_t taken, const struct span *fresh, ui
 	if (h->n == 0) os_held_free(h);
 }
 
+/* Many small pieces cost the kernel more than a copy of them costs us. */
+static bool together(const struct iovec *v, uint32_t n, size_t bytes, uint8_t room[TOGETHER_MAX])
+{
+	if (n < 3 || bytes > TOGETHER_MAX || bytes > (size_t)n * SMALL_MAX) return false;
+	for (uint32_t i = 0; i < n; room += v[i++].iov_len) memcpy(room, v[i].iov_base, v[i].iov_len);
+	return true;
+}
+
 uint64_t os_write_socket(void *to, const struct iovec *v, uint32_t n, bool *blocked, int *error)
 {
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = n };
+	uint8_t room[TOGETHER_MAX];
+	struct iovec one = { .iov_base = room };
 	size_t want = 0;
 	ssize_t took;
 
 	for (uint32_t i = 0; i < n; i++) want += v[i].iov_len;
+	if (together(v, n, want, room)) one.iov_len = want, message.msg_iov = &one, message.msg_iovlen = 1;
 	do took = sendmsg(*(const int *)to, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (took < 0 && errno == EINTR);
 	if (took < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) *error = errno;

@@ -4,6 +4,7 @@
 #include "address.h"
 #include "buf.h"
 #include "os_conn.h"
+#include "os_cpu.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -341,6 +342,7 @@ struct os_host *os_host_new(struct os_loop *loop, struct machine *machine, struc
 {
 	struct os_host *h = mem_zero(1, sizeof *h);
 
+	os_cpu_use();
 	h->party = (struct os_party){ .deadline = party_deadline, .turn = party_turn };
 	h->loop = loop;
 	h->machine = machine;

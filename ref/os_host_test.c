@@ -366,6 +366,35 @@ static void timer_is_never_early(void **state)
 	puppet_end(p);
 }
 
+/* Where the client speaks first, who has spoken is accepted, before others that came earlier; who says nothing is so too, later. */
+static void accepting_waits_for_bytes(void **state)
+{
+	struct puppet *p = puppet_new(NULL);
+	struct os_tcp_times times = OS_TCP_TIMES;
+	struct address at = p->at, local, remote;
+	uint64_t until = os_now() + 5 * NS_S;
+	char error[OS_ERROR_SIZE];
+	int listener, silent, spoken, accepted;
+	char byte;
+
+	(void)state;
+	at.port = 0, times.defer_s = 1;
+	listener = os_tcp_listen(&at, &times, &p->at, error);
+	silent = plain_connect(p);
+	spoken = plain_connect(p);
+	assert_int_equal(send(spoken, "x", 1, 0), 1);
+	while ((accepted = os_tcp_accept(listener, &local, &remote)) < 0) assert_int_equal(errno, EAGAIN);
+	assert_int_equal(recv(accepted, &byte, 1, 0), 1);
+	close(accepted);
+	while ((accepted = os_tcp_accept(listener, &local, &remote)) < 0 && os_now() < until) usleep(10000);
+	assert_true(accepted >= 0);
+	close(accepted);
+	close(silent);
+	close(spoken);
+	close(listener);
+	puppet_end(p);
+}
+
 /* The bytes of a datagram live until the turn's actions are done, whatever else is read in the same batch. */
 static void datagram_lives_for_its_turn(void **state)
 {
@@ -424,14 +453,15 @@ static void turn_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accepted_says_and_goes),  cmocka_unit_test(accepted_inherits_times),
-		cmocka_unit_test(drained_above_low_water), cmocka_unit_test(drained_tells_refused),
-		cmocka_unit_test(read_zero_pauses),        cmocka_unit_test(read_zero_stops_accepting),
-		cmocka_unit_test(finish_is_half_closed),   cmocka_unit_test(abort_is_reset),
-		cmocka_unit_test(eof_still_sends_held),    cmocka_unit_test(dial_ends_once),
-		cmocka_unit_test(limit_pauses_accepting),  cmocka_unit_test(tls_is_refused),
-		cmocka_unit_test(ask_is_answered),         cmocka_unit_test(timer_is_never_early),
-		cmocka_unit_test(turn_is_bounded),         cmocka_unit_test(datagram_lives_for_its_turn),
+		cmocka_unit_test(accepted_says_and_goes),    cmocka_unit_test(accepted_inherits_times),
+		cmocka_unit_test(drained_above_low_water),   cmocka_unit_test(drained_tells_refused),
+		cmocka_unit_test(read_zero_pauses),          cmocka_unit_test(read_zero_stops_accepting),
+		cmocka_unit_test(finish_is_half_closed),     cmocka_unit_test(abort_is_reset),
+		cmocka_unit_test(eof_still_sends_held),      cmocka_unit_test(dial_ends_once),
+		cmocka_unit_test(limit_pauses_accepting),    cmocka_unit_test(tls_is_refused),
+		cmocka_unit_test(ask_is_answered),           cmocka_unit_test(timer_is_never_early),
+		cmocka_unit_test(turn_is_bounded),           cmocka_unit_test(datagram_lives_for_its_turn),
+		cmocka_unit_test(accepting_waits_for_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

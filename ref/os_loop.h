@@ -33,6 +33,8 @@ bool os_loop_watch(struct os_loop *loop, struct os_watch *watch, uint32_t events
 /* Before its descriptor is closed. A callback of the batch under way may still come: the caller keeps the watch in memory until
  * its turn and sets fd to -1, for which nothing is called. */
 void os_loop_unwatch(struct os_loop *loop, struct os_watch *watch);
+/* The same for a descriptor that is closed next, which takes it out of the set: no system call. Not for one that has duplicates. */
+static inline void os_loop_forget(struct os_watch *watch) { watch->known = false; }
 
 void os_loop_join(struct os_loop *loop, struct os_party *party);
 void os_loop_part(struct os_loop *loop, struct os_party *party);

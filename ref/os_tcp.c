@@ -27,6 +27,7 @@ static void set_listener(int fd, const struct os_tcp_times *times)
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, times->keepalive_s != 0);
 	if (times->keepalive_s != 0) set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)times->keepalive_s);
 	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)times->user_timeout_ms);
+	if (times->defer_s != 0) set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, (int)times->defer_s);
 }
 
 static int listen_at(const struct address *at, const struct os_tcp_times *times, bool both)

@@ -12,8 +12,11 @@ enum { OS_ERROR_SIZE = 200 };
 struct os_tcp_times {
 	uint32_t keepalive_s;     /* 600; 0: no keepalive */
 	uint32_t user_timeout_ms; /* 15000; 0: the kernel's own */
+	/* Where clients speak first: accepting waits for their first bytes, at most about so long, and costs one wake-up less. Who says
+	 * nothing is accepted when the time is over. 0: at once. */
+	uint32_t defer_s;
 };
-#define OS_TCP_TIMES ((struct os_tcp_times){ 600, 15000 })
+#define OS_TCP_TIMES ((struct os_tcp_times){ 600, 15000, 0 })
 
 /* A listening socket that does not block; port 0 takes a free one. All-zero ip: every address of both families. Fills *bound. -1:
  * `error` says what failed. */

@@ -156,6 +156,14 @@ bool relay_config_check(const char *text, size_t n, char error[200])
 	return config_read(text, n, &config, error);
 }
 
+bool relay_config_speaks_first(const char *text, size_t n)
+{
+	struct relay_config config;
+	char error[200];
+
+	return config_read(text, n, &config, error) && config.raw;
+}
+
 bool relay_rates_check(const char *json, size_t n, char error[200])
 {
 	struct limit limit;

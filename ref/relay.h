@@ -65,6 +65,8 @@ static inline struct machine *relay_machine(struct relay *relay) { return (struc
 
 /* Is this a configuration a relay would start with? For hosts and tools, before START; a bad one at START is asserted. */
 bool relay_config_check(const char *text, size_t n, char error[200]);
+/* Does the relay speak first on a connection, as in raw=on? For hosts that could let accepting wait for the client's first bytes. */
+bool relay_config_speaks_first(const char *text, size_t n);
 /* Is this a rate file (RAT-001)? For hosts that read one. */
 bool relay_rates_check(const char *json, size_t n, char error[200]);
 

@@ -209,6 +209,7 @@ static int check(struct app *app)
 		return os_cli_usage(&o->cli, "option '--dns': found '%s', expected IP[:PORT],...", o->dns_servers);
 	if (o->config.full) return os_cli_usage(&o->cli, "the configuration is too long");
 	if (!relay_config_check(o->config.text, o->config.n, error)) return os_cli_usage(&o->cli, "configuration %s", error);
+	o->times.defer_s = !relay_config_speaks_first(o->config.text, o->config.n);
 	return -1;
 }
 

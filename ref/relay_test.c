@@ -158,13 +158,23 @@ static void config_checked(void **state)
 	}
 }
 
+static void who_speaks_first(void **state)
+{
+	static const char http[] = KEY_LINE, raw[] = KEY_LINE "raw=on\n", bad[] = "raw=on\n";
+
+	(void)state;
+	assert_false(relay_config_speaks_first(http, sizeof http - 1));
+	assert_true(relay_config_speaks_first(raw, sizeof raw - 1));
+	assert_false(relay_config_speaks_first(bad, sizeof bad - 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forward_in),     cmocka_unit_test(forward_zero_source_derper),
 		cmocka_unit_test(close_peer),     cmocka_unit_test(commands),
 		cmocka_unit_test(linger),         cmocka_unit_test(churn),
-		cmocka_unit_test(config_checked),
+		cmocka_unit_test(config_checked), cmocka_unit_test(who_speaks_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
