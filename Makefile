@@ -42,7 +42,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all install uninstall demo test test-units test-unit check rules interop bench bench-relay proof install-deps format clean help tests replays objects force
+.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop bench bench-relay proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -86,8 +86,8 @@ REF_LIBS = $(BUILD)/libderp.a
 OS_LIBS = $(if $(OS),$(BUILD)/libderpos.a) $(BUILD)/libderp.a
 SIM_LIBS = $(BUILD)/libderpsim.a $(OS_LIBS)
 LINK = $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
-TLS_LIBS = -Wl,--as-needed -lssl -lcrypto
-SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpos,$^),$(TLS_LIBS)) $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
+HOST_LIBS = -Wl,--as-needed -lcurl -lcares -lssl -lcrypto
+SYSTEM_LIBS = -lsodium -lnettle -lwslay $(if $(findstring libderpos,$^),$(HOST_LIBS)) $(if $(findstring libderpsim,$^),-lsqlite3) $(LDLIBS)
 define link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
@@ -189,8 +189,12 @@ check: ## include rules, symbols, floating point, formatting, tidiness, rule IDs
 rules: ## which rule of the protocol is kept where and tested by what; fails while one is open
 	@.ci/rules
 
-proof: ## the long versions of what must be shown
+coverage: ## how much of the core tests and scenarios reach; fails if that is too little, or what is not reached has no reason
 	@.ci/install test
+	@.ci/coverage
+
+proof: ## the long versions of what must be shown
+	@.ci/install proof
 	@.ci/proof
 
 interop: ## our relay and client over loopback, against each other and, where Go is there, against the original

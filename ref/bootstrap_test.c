@@ -65,6 +65,12 @@ static void lists(void **state)
 		{ "", "a.example/1000", false },
 		{ "a\"b", "", false },
 		{ "a b", "", false },
+		{ "A-1_Z.example", "", true },
+		{ "a{b", "", false },
+		{ "a[b", "", false },
+		{ "a:b", "", false },
+		{ "", "a.example/5x", false },
+		{ "", "a.example/5.", false },
 	};
 	char text[400], error[200];
 	struct bootstrap b = { 0 };

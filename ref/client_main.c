@@ -469,7 +469,7 @@ static int open_frames(struct app *app)
 static int start(struct app *app)
 {
 	struct machine_env env = { 0 };
-	char error[OS_ERROR_SIZE], tls_error[OS_TLS_ERROR_SIZE];
+	char tls_error[OS_TLS_ERROR_SIZE];
 	struct key public_key;
 	int end = configure(app);
 
@@ -483,7 +483,6 @@ static int start(struct app *app)
 	app->client = client_new(&env);
 	app->host = os_host_new(app->loop, client_machine(app->client), &app->owner);
 	os_host_tls(app->host, app->tls);
-	if (!os_host_resolve_url(app->host, app->url, error)) return cannot(app, error);
 	key_public(&app->key, &public_key);
 	say(app, &(struct say){ .what = "key", .key = public_key.b });
 	os_host_start(app->host, app->config.text, app->config.n, CLIENT_SLOTS);

@@ -188,7 +188,7 @@ static bool join_news(struct control *c, struct control_news *out)
 	while (c->at != CONTROL_NONE) {
 		const struct member *m = &c->member[c->at];
 		c->at = m->next;
-		if (m->home == 0 || m == &c->member[c->joined]) continue;
+		if (m->home == 0) continue; /* that of who joined among them */
 		*out = (struct control_news){ .member = c->joined, .home = m->home };
 		memcpy(out->key, m->key, KEY_SIZE);
 		return true;

@@ -94,6 +94,18 @@ static void members(void **state)
 	control_free(NULL);
 }
 
+/* A million (2^20) tailnets, and no more. */
+static void tailnets(void **state)
+{
+	struct control *c = control_new(secret);
+
+	(void)state;
+	for (uint32_t i = 0; i < 1048576; i++)
+		if (control_tailnet(c) != i) fail_msg("tailnet %u", i);
+	assert_int_equal(control_tailnet(c), CONTROL_NONE);
+	control_free(c);
+}
+
 /* HOM-020: a report counts if anything but latencies changed, and the first one always; only a new home is news for others. */
 static void report(void **state)
 {
@@ -344,7 +356,8 @@ STORY(home_moves)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(members), cmocka_unit_test(report), cmocka_unit_test(maps), cmocka_unit_test(all_hear), cmocka_unit_test(home_moves),
+		cmocka_unit_test(members), cmocka_unit_test(tailnets), cmocka_unit_test(report),
+		cmocka_unit_test(maps),    cmocka_unit_test(all_hear), cmocka_unit_test(home_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static bool expect(struct parse *p, enum json_kind kind, const char *what)
 {
 	size_t at;
 
-	if (json_peek(&p->r) == kind && !p->r.bad) return true;
+	if (json_peek(&p->r) == kind) return true; /* never null, as which what is bad is told */
 	at = (size_t)(p->r.p - p->r.start);
 	return p->r.bad ? good(p) : complain(p, at, what);
 }

@@ -158,6 +158,8 @@ static void differences(void **state)
 		{ MAP(REGION("1", ",\"Latitude\":1", "")), MAP(REGION("1", ",\"Latitude\":1.000001", ABC)), "~1!(+a)(+b)(+c)" },
 		{ MAP(REGION("1", "", NODE("a", "") "," NODE("a", ",\"STUNPort\":1"))), MAP(REGION("1", "", NODE("a", ""))), "~1(-a)" },
 		{ MAP(""), "{\"HomeParams\":{\"RegionScore\":{\"1\":0.5}}}", " S" },
+		{ "{\"HomeParams\":{\"RegionScore\":{\"1\":0.5}}}", "{\"HomeParams\":{\"RegionScore\":{\"2\":0.5}}}", " S" },
+		{ "{\"HomeParams\":{\"RegionScore\":{\"1\":0.5}}}", "{\"HomeParams\":{\"RegionScore\":{\"1\":0.6}}}", " S" },
 		{ MAP(""), "{\"omitDefaultRegions\":true}", " O" },
 	};
 	char out[400];
@@ -183,8 +185,10 @@ static void every_member(void **state)
 		                            "\"CanPort80\":true", "\"InsecureForTests\":true" };
 	static const char *const region[] = { "\"RegionCode\":\"x\"", "\"RegionName\":\"x\"", "\"Latitude\":1",
 		                              "\"Longitude\":1",      "\"Avoid\":true",       "\"NoMeasureNoHome\":true" };
-	static const char equal_text[] = "{\"omitDefaultRegions\":false,\"unknown\":1,\"regions\":{\"2\":null,\"1\":{\"nodes\":[{\"name\":\"a\"}]}}}";
-	struct derp_map *plain = map_of("{\"Regions\":{\"1\":{\"RegionID\":1,\"Nodes\":[{\"Name\":\"a\"}]}}}"), *is = map_of(equal_text);
+	static const char equal_text[] = "{\"omitDefaultRegions\":false,\"unknown\":1,\"regions\":{\"2\":null,\"1\":{\"nodes\":[{\"name\":\"a\"}]}},"
+					 "\"homeparams\":{\"regionscore\":{\"2\":2.0,\"1\":5e-1}}}";
+#define SCORES ",\"HomeParams\":{\"RegionScore\":{\"1\":0.5,\"2\":2}}}"
+	struct derp_map *plain = map_of("{\"Regions\":{\"1\":{\"RegionID\":1,\"Nodes\":[{\"Name\":\"a\"}]}}" SCORES), *is = map_of(equal_text);
 	struct derp_diff d;
 
 	(void)state;
@@ -195,11 +199,12 @@ static void every_member(void **state)
 	for (size_t i = 0; i < sizeof node / sizeof *node + sizeof region / sizeof *region; i++) {
 		bool of_node = i < sizeof node / sizeof *node;
 		char text[300];
-		snprintf(text, sizeof text, "{\"Regions\":{\"1\":{\"Nodes\":[{\"Name\":\"a\"%s%s}]%s%s}}}", of_node ? "," : "",
+		snprintf(text, sizeof text, "{\"Regions\":{\"1\":{\"Nodes\":[{\"Name\":\"a\"%s%s}]%s%s}}" SCORES, of_node ? "," : "",
 		         of_node ? node[i] : "", of_node ? "" : ",", of_node ? "" : region[i - sizeof node / sizeof *node]);
 		is = map_of(text);
 		derp_map_diff(plain, is, &d);
 		assert_int_equal(d.regions, 1);
+		assert_false(d.scores);
 		assert_int_equal(d.nodes, of_node);
 		assert_int_equal(d.region[0].itself, !of_node);
 		derp_diff_free(&d);

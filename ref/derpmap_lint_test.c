@@ -357,14 +357,45 @@ static void agrees_with_decoder(void **state)
 	assert_true(read > 1000 && refused > 50 && broken > 1000);
 }
 
+/* A long text is cut between two characters, a long number anywhere; a map over DERPMAP_BYTES_MAX is not read at all. */
+static void long_texts(void **state)
+{
+	char text[1000], host[400] = "", out[8192], error[DERPMAP_ERROR_SIZE];
+	struct lint lint;
+
+	(void)state;
+	for (size_t shift = 0; shift < 3; shift++) {
+		snprintf(host, sizeof host, "%.*s", (int)shift, "xx");
+		for (int i = 0; i < 60; i++) strcat(host, "\xe2\x82\xac");
+		snprintf(text, sizeof text, ONE("{\"Name\":\"1a\",\"RegionID\":1,\"HostName\":\"%s/\"}"), host);
+		host[shift == 0 ? 60 : shift + 57] = 0;
+		lint_of(text, strlen(text), out, sizeof out);
+		snprintf(text, sizeof text, "HostName: found '%s...', expected a DNS name", host);
+		if (strstr(out, text) == NULL) fail_msg("%s\nnot\n%s", out, text);
+	}
+	snprintf(text, sizeof text, ONE(NODE(",\"DERPPort\":1%0300d")), 0);
+	lint_of(text, strlen(text), out, sizeof out);
+	snprintf(text, sizeof text, "DERPPort: found 1%059d, expected an integer of 64 bits", 0);
+	if (strstr(out, text) == NULL) fail_msg("%s\nnot\n%s", out, text);
+	assert_false(derp_map_lint(text, DERPMAP_BYTES_MAX + 1, &lint, error));
+	assert_string_equal(error, "1:1: expected at most 67108864 bytes");
+	assert_int_equal(lint.faults, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_maps),      cmocka_unit_test(members),
-		cmocka_unit_test(region_numbers), cmocka_unit_test(regions),
-		cmocka_unit_test(node_identity),  cmocka_unit_test(node_addresses),
-		cmocka_unit_test(no_json),        cmocka_unit_test(limits),
-		cmocka_unit_test(longest),        cmocka_unit_test(agrees_with_decoder),
+		cmocka_unit_test(good_maps),
+		cmocka_unit_test(members),
+		cmocka_unit_test(region_numbers),
+		cmocka_unit_test(regions),
+		cmocka_unit_test(node_identity),
+		cmocka_unit_test(node_addresses),
+		cmocka_unit_test(no_json),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(longest),
+		cmocka_unit_test(long_texts),
+		cmocka_unit_test(agrees_with_decoder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,6 +142,15 @@ static void messages(void **state)
 		{ "{\"HomeParams\":{\"RegionScore\":[]}}", "$.HomeParams.RegionScore: expected an object of scores" },
 		{ "{\"HomeParams\":{\"RegionScore\":{\"x\":1}}}", "expected a region number as name" },
 		{ "{\"HomeParams\":{\"RegionScore\":{\"1\":\"1\"}}}", "expected a number" },
+		{ "{\"Regions\":{\"1\":{\"Nodes\":[{\"DERPPort\":-2147483649}]}}}", "expected an integer from -2147483648 to 2147483647" },
+		{ "{\"Regions\":{\"12345678901234567\":{}}}", "expected a region number as name" },
+		{ "{\"omitDefaultRegions\":1}", "$.omitDefaultRegions: expected true or false" },
+		/* of a long name, the start */
+		{ "{\"Regions\":{\"1\":{\"A2345678901234567890123456789012x\":?}}}",
+		  "$.Regions.1.A2345678901234567890123456789012: expected a value" },
+		{ "{\"Regions\":{\"1\":{\"Nodes\":[{\"A2345678901234567890123456789012x\":?}]}}}",
+		  "[0].A2345678901234567890123456789012: expected a" },
+		{ "{\"Regions\":{\"A2345678901234567890x\":{}}}", "$.Regions.A2345678901234567890: expected a region number" },
 		{ "{\"Regions\":{}} x", "expected the end of the text" },
 		{ "{\"x\":nul}", "expected a value" },
 	};

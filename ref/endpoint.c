@@ -141,7 +141,8 @@ static bool same_secret(const char *a, const char *b)
 	size_t n = strlen(a), m = strlen(b);
 	unsigned differ = n != m;
 
-	for (size_t i = 0; i < n; i++) differ |= (unsigned)(a[i] ^ b[m == 0 ? 0 : i % m]);
+	assert(m > 0);
+	for (size_t i = 0; i < n; i++) differ |= (unsigned)(a[i] ^ b[i % m]);
 	return differ == 0;
 }
 
@@ -357,8 +358,8 @@ enum endpoint endpoint_route(const struct endpoint_site *site, const struct endp
 		return ENDPOINT_REPLY;
 	}
 	n = clean(target.path, path);
-	if (!http_text_is(head->method, "CONNECT") && (n != target.path.n || memcmp(path, target.path.p, n) != 0)) {
-		redirect_to(path, n, target.query, head->method, reply); /* HTTP-004 */
+	if (!http_text_is(head->method, "CONNECT") && n != target.path.n) { /* cleaning does nothing but take away */
+		redirect_to(path, n, target.query, head->method, reply);    /* HTTP-004 */
 		return ENDPOINT_REPLY;
 	}
 	if (call->helper) return by_helper(site, call, resolved, &target, reply);

@@ -16,7 +16,7 @@ enum { ENDPOINT_TARGET_MAX = 8192, ENDPOINT_ALLOW_MAX = 16, ENDPOINT_VALUE_MAX =
 
 struct endpoint_site {
 	const char *home;                         /* what / shows: "" the page, "blank", or a URL (HTTP-038) */
-	const char *debug_key;                    /* opens /debug/ to GET with ?debugkey=; NULL: none */
+	const char *debug_key;                    /* opens /debug/ to GET with ?debugkey=; never empty, NULL: none */
 	struct address allow[ENDPOINT_ALLOW_MAX]; /* who may see /debug/ too; ports do not matter */
 	uint32_t allow_n;
 	bool derp;     /* DERP is served (HTTP-041) */

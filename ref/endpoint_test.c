@@ -75,6 +75,8 @@ static void names(void **state)
 		{ "/derp", ENDPOINT_DERP, "" },
 		{ "/derp?a=b", ENDPOINT_DERP, "" },
 		{ "/%64erp", ENDPOINT_DERP, "" },
+		{ "/de%72%70", ENDPOINT_DERP, "" },
+		{ "/%6a%6A", ENDPOINT_REPLY, "HTTP/1.1 200 OK\r\nContent-Security" },
 		{ "http://relay.test/derp", ENDPOINT_DERP, "" },
 		{ "/derp/", ENDPOINT_REPLY, "HTTP/1.1 200 OK\r\nContent-Security" },
 		{ "/derp/x", ENDPOINT_REPLY, "HTTP/1.1 200 OK\r\nContent-Security" },
@@ -100,6 +102,10 @@ static void names(void **state)
 		{ "/a%", ENDPOINT_REPLY, "HTTP/1.1 400 " },
 		{ "/a%2", ENDPOINT_REPLY, "HTTP/1.1 400 " },
 		{ "/a%xy", ENDPOINT_REPLY, "HTTP/1.1 400 " },
+		{ "/a%6y", ENDPOINT_REPLY, "HTTP/1.1 400 " },
+		{ "/a%6G", ENDPOINT_REPLY, "HTTP/1.1 400 " },
+		{ "/a%6:", ENDPOINT_REPLY, "HTTP/1.1 400 " },
+		{ "/a%6.", ENDPOINT_REPLY, "HTTP/1.1 400 " },
 		{ "ftp://relay.test/derp", ENDPOINT_REPLY, "HTTP/1.1 400 " },
 	};
 	struct endpoint_site original = site;
@@ -215,6 +221,8 @@ static void hosts(void **state)
 		{ "1.1\r\nHost: x/", false },
 		{ "1.1\r\nHost: x\"", false },
 		{ "1.1\r\nHost: x\xc3\xa9", false },
+		{ "1.1\r\nHost: X-1.EXAMPLE:8443", true },
+		{ "1.1\r\nHost: x{", false },
 	};
 
 	(void)state;
@@ -288,6 +296,7 @@ static void debug_access(void **state)
 		{ "203.0.113.9", "/?debugkey=se+cret!!", "", false },
 		{ "203.0.113.9", "/?debugkey=", "", false },
 		{ "203.0.113.9", "/?xdebugkey=se+cret!", "", false },
+		{ "203.0.113.9", "/?debugkeys=se+cret!", "", false },
 		{ "203.0.113.9", "/?debugkey=no&debugkey=se+cret!", "", false }, /* the first counts */
 	};
 	struct endpoint_site s = site;

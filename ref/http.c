@@ -93,9 +93,9 @@ static bool parse_head(const char *p, const char *end, bool response, struct htt
 	bool first = true;
 
 	head->fields = 0, head->status = 0;
-	while (p < end) {
+	for (;;) {
 		const char *eol = memchr(p, '\n', (size_t)(end - p)), *stop;
-		assert(eol != NULL);
+		assert(eol != NULL); /* head_end has seen the empty line */
 		stop = eol > p && eol[-1] == '\r' ? eol - 1 : eol;
 		if (first && !(response ? parse_status_line(p, stop, head) : parse_request_line(p, stop, head))) return false;
 		if (!first && stop == p) return true;
@@ -103,7 +103,6 @@ static bool parse_head(const char *p, const char *end, bool response, struct htt
 		first = false;
 		p = eol + 1;
 	}
-	return false;
 }
 
 static enum http_result parse(const uint8_t *p, uint32_t n, bool response, struct http_head *head)
@@ -113,7 +112,7 @@ static enum http_result parse(const uint8_t *p, uint32_t n, bool response, struc
 
 static enum http_result hold(struct http_reader *r, const uint8_t **p, size_t *n)
 {
-	if (*n + r->held_n > HTTP_HEAD_MAX) return HTTP_TOO_LONG;
+	assert(*n + r->held_n <= HTTP_HEAD_MAX);
 	if (r->held_n + *n > r->held_cap) {
 		r->held_cap = r->held_cap ? r->held_cap : 512;
 		while (r->held_cap < r->held_n + *n) r->held_cap *= 2;
@@ -285,7 +284,8 @@ const char *http_status_text(uint32_t status)
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (table[i].status == status) return table[i].text;
-	return "Unknown";
+	assert(false && "a status that we answer");
+	return "";
 }
 
 uint32_t http_upgrade_response(char out[HTTP_OUT_MAX], const uint8_t public_key[32])

@@ -76,12 +76,17 @@ static void response_parsed(void **state)
 		{ "HTTP/1.2 101 x\r\n\r\n", 0 },
 		{ "http/1.1 101 x\r\n\r\n", 0 },
 		{ "HTTP/1.1 1x1 x\r\n\r\n", 0 },
+		{ "HTTP/1.1_101 x\r\n\r\n", 0 },
 		{ "\r\n\r\n", 0 },
 		{ "\n\n", 0 },
 		{ "HTTP/1.1 101 x\r\nno colon\r\n\r\n", 0 },
 		{ "HTTP/1.1 101 x\r\nna me: x\r\n\r\n", 0 },
 		{ "HTTP/1.1 101 x\r\nname : x\r\n\r\n", 0 },
 		{ "HTTP/1.1 101 x\r\nname: a\x01z\r\n\r\n", 0 },
+		{ "HTTP/1.1 101 x\r\n: x\r\n\r\n", 0 },
+		{ "HTTP/1.1 101 x\r\nX-1_~: x\r\n\r\n", 101 },
+		{ "HTTP/1.1 101 x\r\nna{me: x\r\n\r\n", 0 },
+		{ "HTTP/1.1 101 x\r\nna[me: x\r\n\r\n", 0 },
 	};
 
 	(void)state;
@@ -96,6 +101,40 @@ static void response_parsed(void **state)
 			if (cases[i].status != 0) assert_int_equal(head.status, cases[i].status);
 			http_reader_free(&r);
 		}
+}
+
+/* A first line that is none of a request, and a NUL where a name stands. */
+static void request_refused(void **state)
+{
+	static const char *const cases[] = { " / HTTP/1.1",
+		                             "GET  HTTP/1.1",
+		                             "GET",
+		                             "GET /",
+		                             "G@T / HTTP/1.1",
+		                             "GET / HTTP/1.2",
+		                             "GET / HTTP/1.1x",
+		                             "GET /HTTP/1.1",
+		                             "GET / http/1.1",
+		                             "GET /\x01 HTTP/1.1",
+		                             "GET / HTTP/1.",
+		                             "GET /\x7f HTTP/1.1",
+		                             "GET / x HTTP/1.1" };
+	static const char nul[] = "GET / HTTP/1.1\nna\0me: x\n\n";
+	struct http_reader r;
+	struct http_head head;
+	size_t left;
+	char text[100];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		http_reader_init(&r, false);
+		snprintf(text, sizeof text, "%s\n\n", cases[i]);
+		if (read_cut(&r, text, strlen(text), 1000, &head, &left) != HTTP_BAD) fail_msg("%s", cases[i]);
+		http_reader_free(&r);
+	}
+	http_reader_init(&r, false);
+	assert_int_equal(read_cut(&r, nul, sizeof nul - 1, 1000, &head, &left), HTTP_BAD);
+	http_reader_free(&r);
 }
 
 /* 16,384 bytes are the last good head, 100 fields the last good number; and far more of both. */
@@ -278,6 +317,11 @@ static void websocket_judged(void **state)
 		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODx==\n" PROTOCOL, 0,
 		  NULL }, /* its last bits mean nothing */
 		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0O-_==\n" PROTOCOL, 400, NULL }, /* another alphabet */
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0+/w==\n" PROTOCOL, 0, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0OD{==\n" PROTOCOL, 400, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0OD[==\n" PROTOCOL, 400, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0OD:==\n" PROTOCOL, 400, NULL },
+		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw=A\n" PROTOCOL, 400, NULL },
 		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0O\n" PROTOCOL, 400, NULL },     /* 15 bytes */
 		{ LINE UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODxA=\n" PROTOCOL, 400, NULL }, /* 17 bytes */
 	};
@@ -415,6 +459,7 @@ int main(void)
 		cmocka_unit_test(tokens),           cmocka_unit_test(written),
 		cmocka_unit_test(websocket_asked),  cmocka_unit_test(websocket_answered),
 		cmocka_unit_test(websocket_judged), cmocka_unit_test(websocket_recognised),
+		cmocka_unit_test(request_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -378,13 +378,13 @@ uint64_t json_u64(struct json_reader *r)
 	return 0;
 }
 
-/* Decimal exponent of a number's text, saturating at +-1000. */
+/* Decimal exponent of a number's text behind its e, saturating at +-1000. */
 static int32_t exponent_of(const uint8_t *p, const uint8_t *end)
 {
 	int32_t v = 0;
-	bool negative = p < end && *p == '-';
+	bool negative = *p == '-';
 
-	if (p < end && (*p == '-' || *p == '+')) p++;
+	if (*p == '-' || *p == '+') p++;
 	for (; p < end; p++)
 		if (v < 1000) v = v * 10 + (*p - '0');
 	if (v > 1000) v = 1000;
@@ -417,10 +417,10 @@ int64_t json_micro(struct json_reader *r)
 		v = v * 10 + (uint64_t)(*p - '0');
 		if (point) scale--;
 	}
-	for (; scale > 0 && v != 0; scale--) v = v > INT64_MAX / 10 ? INT64_MAX / 10 : v * 10;
+	for (; scale > 0 && v != 0 && v < INT64_MAX; scale--) v = v > INT64_MAX / 10 ? INT64_MAX : v * 10;
 	for (; scale < 0 && (v != 0 || round); scale++) round = v % 10 >= 5, v /= 10;
 	v += round;
-	if (v > INT64_MAX) v = INT64_MAX;
+	assert(v <= INT64_MAX); /* what is rounded has been divided */
 	return negative ? -(int64_t)v : (int64_t)v;
 }
 

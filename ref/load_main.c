@@ -345,7 +345,7 @@ static void leave(struct app *app)
 static int start(struct app *app)
 {
 	struct machine_env env = { 0 };
-	char error[OS_ERROR_SIZE], tls_error[OS_TLS_ERROR_SIZE];
+	char tls_error[OS_TLS_ERROR_SIZE];
 	struct cost now;
 
 	app->tls_config.no_tickets = true; /* a relay is asked for whole handshakes, as the original's clients ask */
@@ -359,8 +359,6 @@ static int start(struct app *app)
 	app->swarm = swarm_new(&env);
 	app->host = os_host_new(app->loop, swarm_machine(app->swarm), &app->owner);
 	os_host_tls(app->host, app->tls);
-	for (uint32_t i = 0; i < app->urls; i++)
-		if (!os_host_resolve_url(app->host, app->url[i], error)) return cannot(app, error);
 	os_host_start(app->host, app->config.text, app->config.n, swarm_slots((uint32_t)app->clients));
 	return -1;
 }

@@ -264,6 +264,8 @@ static void server_info_json(void **state)
 	} cases[] = {
 		{ "{\"version\":2}", true, 0, 0 },
 		{ "{\"tokenbucketbytespersecond\":1000,\"TokenBucketBytesBurst\":2000,\"x\":{}}", true, 1000, 2000 },
+		{ "{\"TokenBucketBytesPerSecond\":1000,\"TokenBucketBytesBurst\":-1,\"version\":null}", true, 1000, 0 },
+		{ "{\"TokenBucketBytesPerSecond\":null,\"TokenBucketBytesBurst\":null}", true, 0, 0 },
 		{ "{\"TokenBucketBytesPerSecond\":-1}", true, 0, 0 },
 		{ "null", true, 0, 0 },
 		{ "{\"TokenBucketBytesPerSecond\":1.5}", false, 0, 0 },

@@ -23,9 +23,9 @@ const char *close_cause_name(enum close_cause cause)
 
 const char *command_verb_name(enum command_verb verb)
 {
-	static const char *const name[COMMAND_VERBS] = { "send",    "forward", "ping",  "home",      "watch", "close-peer",
-		                                         "region",  "connect", "leave", "prefer-v6", "map",   "peer",
-		                                         "network", "rebind",  "key",   "rates",     "check", "set" };
+	static const char *const name[COMMAND_VERBS] = { "send",    "forward", "ping",      "home",  "watch", "close-peer", "region",
+		                                         "connect", "leave",   "prefer-v6", "map",   "peer",  "network",    "rebind",
+		                                         "key",     "rates",   "drain",     "check", "set" };
 	return NAME_OF(name, verb);
 }
 

@@ -188,6 +188,7 @@ enum command_verb {
 	COMMAND_REBIND,     /* station: the local network changed; p,n is struct address[], the local addresses that are left (CLI-039) */
 	COMMAND_KEY,        /* station: p,n is a new private key (CLI-039) */
 	COMMAND_RATES,      /* relay: p,n is a rate file (RAT-001), put into force as on SIGHUP (RAT-006) */
+	COMMAND_DRAIN,      /* relay: accept nobody, tell all clients, close them spread over patience_ns, and stop */
 	COMMAND_CHECK,      /* network check: now; flag = a full one */
 	COMMAND_SET,        /* network check: p,n is configuration text with what changes */
 	COMMAND_VERBS
@@ -234,7 +235,7 @@ enum action_kind {
 	ACTION_SEND,      /* never fails */
 	ACTION_READ,      /* at most n bytes in this connection's next BYTES; 0 = none until another READ. On a listener 0 stops accepting */
 	ACTION_CLOSE,     /* finish: FIN behind what was sent, BYTES and CLOSED eof still come. abort: RST, unsent dropped, and the only
-	                   * event left for the token is CLOSED local. On an ASK: cancel */
+	                   * event left for the token is CLOSED local. On an ASK: cancel. On a listener: it is gone, its port refuses */
 	ACTION_DATAGRAM,
 	ACTION_ASK,
 	ACTION_DELIVER, /* to the owner: only in `up` lists */
@@ -265,7 +266,7 @@ enum deliver_kind {
 	DELIVER_DISCONNECTED, /* client: connection or attempt ended. a = enum client_end, b = ns until the next attempt */
 	DELIVER_PACKET,       /* client: key = source, span = packet bytes */
 	DELIVER_PEER_GONE,    /* client: key, a = reason byte */
-	DELIVER_PEER_PRESENT, /* client: key, address, a = flags */
+	DELIVER_PEER_PRESENT, /* client: key, span = IP and port as they came, a = flags */
 	DELIVER_PING,         /* client: span = 8 bytes; with can-ack-pings it has been answered */
 	DELIVER_PONG,         /* client: span = 8 bytes */
 	DELIVER_KEEPALIVE,
@@ -301,7 +302,6 @@ struct action_deliver {
 	enum deliver_kind what;
 	uint32_t region;    /* station: which of its connections; 0 of a client that is nobody's child */
 	const uint8_t *key; /* 32 bytes, lifetime as event bytes or the machine's state */
-	const struct address *address;
 	uint64_t a, b;
 };
 
@@ -375,7 +375,7 @@ static inline struct action *actions_add(struct actions *a, enum action_kind kin
 	x->head_at = x->head_n = x->read_n = 0;
 	x->token = token;
 	x->span = (struct span){ NULL, NULL, 0 }; /* in words that C++ takes too */
-	x->deliver = (struct action_deliver){ DELIVER_CONNECTED, 0, NULL, NULL, 0, 0 };
+	x->deliver = (struct action_deliver){ DELIVER_CONNECTED, 0, NULL, 0, 0 };
 	return x;
 }
 /* Room for head_n bytes of the head of an action just added; head_n <= ACTIONS_HEAD_MAX, may be 0. */

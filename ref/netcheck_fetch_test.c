@@ -130,6 +130,46 @@ static void https_many_nodes(void **state)
 	world_free(w);
 }
 
+/* A name that is not found makes place for the next node at once; a connection that breaks before the answer is the end for its region. */
+static void https_failures(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	world_add_name(w, NAME_FAILS, "a.test/4", NULL, 5 * NS_MS);
+	world_add_name(w, NAME_KNOWN, "c.test/4", "192.0.2.4:0", 5 * NS_MS);
+	world_add(w, TCP_ANSWERS, "192.0.2.2:443", 10 * NS_MS)->answer = OK200;
+	world_add(w, TCP_BREAKS, "192.0.2.3:443", 10 * NS_MS);
+	world_add(w, TCP_BREAKS, "192.0.2.4:443", 10 * NS_MS)->unverified = true;
+	world_start(w, "only=https", "1=1{'IPv4':'','HostName':'a.test'}+2 2=3+2 3=4{'IPv4':'','HostName':'c.test'}+2");
+	world_run_until(w, 60 * NS_S);
+	world_log_is(w, "0 ask a.test/4\n0 dial 192.0.2.3:443\n0 ask c.test/4\n5 dial 192.0.2.2:443\n5 dial 192.0.2.4:443\n"
+	                "20 send GET /derp/latency-check HTTP/1.1\n25 send GET /derp/latency-check HTTP/1.1\n200 report home=1 preferred=1\n");
+	assert_int_equal(netcheck_report(w->check)->regions, 1);
+	assert_int_equal(world_latency(w, 1), 10 * NS_MS);
+	assert_int_equal(w->open, 0);
+	world_free(w);
+}
+
+/* No time at all is a nanosecond, over HTTPS as over UDP: zero would mean that the region is not there. */
+static void no_time_at_all(void **state)
+{
+	(void)state;
+	for (int https = 0; https < 2; https++) {
+		struct world *w = world_new();
+		if (https)
+			world_add(w, TCP_ANSWERS, "192.0.2.1:443", 0)->answer = OK200;
+		else
+			world_add(w, UDP_ANSWERS, "192.0.2.1:3478", 0);
+		world_start(w, https ? "only=https" : "", "1");
+		world_run_until(w, 60 * NS_S);
+		assert_int_equal(netcheck_report(w->check)->regions, 1);
+		assert_int_equal(world_latency(w, 1), 1);
+		assert_int_equal(netcheck_report(w->check)->udp, !https);
+		world_free(w);
+	}
+}
+
 /* One family that fails does not make the other a failure; the node stays in use. */
 static void https_families(void **state)
 {
@@ -356,7 +396,8 @@ int main(void)
 		cmocka_unit_test(https_many),     cmocka_unit_test(https_many_nodes), cmocka_unit_test(stun_up_tcp_down),
 		cmocka_unit_test(browser),        cmocka_unit_test(portal_answers),   cmocka_unit_test(portal_timing),
 		cmocka_unit_test(exact_times),    cmocka_unit_test(portal_found),     cmocka_unit_test(portal_behind_https),
-		cmocka_unit_test(https_families), cmocka_unit_test(https_names),
+		cmocka_unit_test(https_families), cmocka_unit_test(https_names),      cmocka_unit_test(https_failures),
+		cmocka_unit_test(no_time_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,11 +41,11 @@ static int take_value(struct os_cli *cli, const struct os_option *o, const char 
 {
 	cli->name = o->name;
 	cli->value = attached;
-	if (!o->value && attached != NULL) {
+	if (o->value == OS_FLAG && attached != NULL) {
 		os_cli_usage(cli, "option '--%s' takes no value, found '%s'", o->name, attached);
 		return OS_CLI_BAD;
 	}
-	if (!o->value || attached != NULL) return o->id;
+	if (o->value != OS_VALUE || attached != NULL) return o->id;
 	if (cli->at == cli->argc) {
 		os_cli_usage(cli, "option '--%s' needs a value", o->name);
 		return OS_CLI_BAD;
@@ -54,11 +54,24 @@ static int take_value(struct os_cli *cli, const struct os_option *o, const char 
 	return o->id;
 }
 
+/* A word with a dash: the long name, with one dash or two; then the letter, with its value behind it. */
+static int take_option(struct os_cli *cli, const char *word)
+{
+	const char *name = word + 1 + (word[1] == '-');
+	size_t n = strcspn(name, "=");
+	const struct os_option *o = find_long(cli, name, n);
+
+	if (o == NULL && n == 1) o = find_letter(cli, name[0]);
+	if (o != NULL) return take_value(cli, o, name[n] == '=' ? name + n + 1 : NULL);
+	o = word[1] == '-' ? NULL : find_letter(cli, word[1]);
+	if (o != NULL) return take_value(cli, o, word + 2);
+	os_cli_usage(cli, "there is no option '%.*s'", (int)(name - word) + (int)n, word);
+	return OS_CLI_BAD;
+}
+
 int os_cli_next(struct os_cli *cli)
 {
-	const struct os_option *o;
-	const char *word, *name, *equals;
-	size_t n;
+	const char *word;
 
 	if (cli->at == cli->argc) return OS_CLI_END;
 	word = cli->argv[cli->at++];
@@ -66,23 +79,9 @@ int os_cli_next(struct os_cli *cli)
 		cli->only_arguments = true;
 		return os_cli_next(cli);
 	}
-	if (cli->only_arguments || word[0] != '-' || word[1] == 0) {
-		cli->value = word;
-		return OS_CLI_ARGUMENT;
-	}
-	name = word + (word[1] == '-' ? 2 : 1);
-	equals = strchr(name, '=');
-	n = equals == NULL ? strlen(name) : (size_t)(equals - name);
-	o = find_long(cli, name, n); /* with one dash too, as the original's flags are written */
-	if (o != NULL) return take_value(cli, o, equals == NULL ? NULL : equals + 1);
-	if (word[1] == '-') {
-		os_cli_usage(cli, "there is no option '--%.*s'", (int)n, name);
-		return OS_CLI_BAD;
-	}
-	o = find_letter(cli, word[1]);
-	if (o != NULL) return take_value(cli, o, word[2] == 0 ? NULL : word + 2);
-	os_cli_usage(cli, "there is no option '-%c'", word[1]);
-	return OS_CLI_BAD;
+	if (!cli->only_arguments && word[0] == '-' && word[1] != 0) return take_option(cli, word);
+	cli->value = word;
+	return OS_CLI_ARGUMENT;
 }
 
 static bool number(const char *text, const char **end, uint64_t *out)
@@ -109,7 +108,8 @@ bool os_cli_u64(const struct os_cli *cli, uint64_t min, uint64_t max, uint64_t *
 	return false;
 }
 
-bool os_cli_time(const struct os_cli *cli, uint64_t *out)
+/* One number with its unit, such as 1.5s; digits behind the point that the unit cannot hold are dropped. */
+static bool time_part(const char **p, uint64_t *ns)
 {
 	static const struct {
 		const char *name;
@@ -117,16 +117,50 @@ bool os_cli_time(const struct os_cli *cli, uint64_t *out)
 	} unit[] = {
 		{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "m", UINT64_C(60000000000) }, { "h", UINT64_C(3600000000000) },
 	};
-	const char *end = "";
-	uint64_t v = 0;
-	bool good = number(cli->value, &end, &v);
+	uint64_t whole, part = 0, scale = 1;
+	const char *at;
+	size_t n;
 
-	for (size_t i = 0; good && i < sizeof unit / sizeof *unit; i++) {
-		if (strcmp(end, unit[i].name) != 0 || v > UINT64_MAX / 2 / unit[i].ns) continue;
-		*out = v * unit[i].ns;
+	if (!number(*p, &at, &whole)) return false;
+	if (*at == '.')
+		for (at++; *at >= '0' && *at <= '9'; at++)
+			if (scale < 1000000) part = part * 10 + (uint64_t)(*at - '0'), scale *= 10; /* a millionth is fine enough */
+	n = strspn(at, "nusmh");
+	for (size_t i = 0; i < sizeof unit / sizeof *unit; i++) {
+		if (strlen(unit[i].name) != n || memcmp(at, unit[i].name, n) != 0 || whole > UINT64_MAX / 8 / unit[i].ns) continue;
+		*ns += whole * unit[i].ns + part * unit[i].ns / scale;
+		*p = at + n;
 		return true;
 	}
-	os_cli_usage(cli, "option '--%s': found '%s', expected a time such as 1500ms, 10s or 2m", cli->name, cli->value);
+	return false;
+}
+
+bool os_cli_time(const struct os_cli *cli, uint64_t *out)
+{
+	const char *p = cli->value;
+	uint64_t ns = 0;
+	bool good = *p != 0;
+
+	if (strcmp(p, "0") == 0) p = "";
+	while (good && *p != 0) good = time_part(&p, &ns) && ns < UINT64_MAX / 4;
+	if (good)
+		*out = ns;
+	else
+		os_cli_usage(cli, "option '--%s': found '%s', expected a time such as 1500ms, 10s or 1m30s", cli->name, cli->value);
+	return good;
+}
+
+bool os_cli_on_off(const struct os_cli *cli, bool *out)
+{
+	static const char *const words[2][6] = { { "false", "0", "f", "F", "FALSE", "False" }, { "true", "1", "t", "T", "TRUE", "True" } };
+
+	for (int on = 0; on < 2; on++)
+		for (int i = 0; i < 6; i++) {
+			if (strcmp(cli->value == NULL ? "true" : cli->value, words[on][i]) != 0) continue;
+			*out = on;
+			return true;
+		}
+	os_cli_usage(cli, "option '--%s': found '%s', expected true or false", cli->name, cli->value);
 	return false;
 }
 

@@ -12,11 +12,17 @@
 
 enum os_exit { OS_EXIT_FINE, OS_EXIT_FINDING, OS_EXIT_USAGE, OS_EXIT_CANNOT };
 
+enum os_option_value {
+	OS_FLAG,  /* takes no value */
+	OS_VALUE, /* takes one */
+	OS_ON_OFF /* alone it is true; else `--name=true` or `--name=false` in one word, as the original's */
+};
+
 struct os_option {
 	int id;           /* what os_cli_next returns: > 0, and none of enum os_cli_end */
 	const char *name; /* long, without dashes; NULL ends the table */
 	char letter;      /* 0: none */
-	bool value;       /* takes one */
+	uint8_t value;    /* enum os_option_value */
 };
 
 struct os_cli {
@@ -36,9 +42,11 @@ void os_cli_init(struct os_cli *cli, const char *program, const struct os_option
 int os_cli_next(struct os_cli *cli);
 /* Tells the user, in the form `PROGRAM: TEXT`, and returns OS_EXIT_USAGE. */
 int os_cli_usage(const struct os_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The value of the option at hand as a number or a time with its unit (ns us ms s m h), in ns. False: the user has been told. */
+/* The value of the option at hand as a number or as times with their units (ns us ms s m h; 1500ms, 1.5s, 1m30s,
+ * 0), in ns, or as true or false, true without a value. False: the user has been told. */
 bool os_cli_u64(const struct os_cli *cli, uint64_t min, uint64_t max, uint64_t *out);
 bool os_cli_time(const struct os_cli *cli, uint64_t *out);
+bool os_cli_on_off(const struct os_cli *cli, bool *out);
 
 /* ---- configuration ---- */
 

@@ -11,16 +11,19 @@
 
 #include <cmocka.h>
 
-enum { FLAG = 1, VALUE };
-static const struct os_option options[] = { { FLAG, "flag", 'f', false }, { VALUE, "value", 'v', true }, { 0, NULL, 0, false } };
+enum { FLAG = 1, VALUE, SWITCH };
+static const struct os_option options[] = {
+	{ FLAG, "flag", 'f', false }, { VALUE, "value", 'v', true }, { SWITCH, "switch", 0, OS_ON_OFF }, { 0, NULL, 0, false }
+};
 
 static void begin(struct os_cli *cli, int argc, const char **argv) { os_cli_init(cli, "test", options, argc, (char **)(uintptr_t)argv); }
 
 /* Every way to write an option, with arguments in between. */
 static void options_anywhere(void **state)
 {
-	const char *argv[] = { "test",   "one", "--value=1", "two", "--value", "2", "-v", "3",     "-v4",
-		               "-value", "5",   "-value=6",  "-f",  "--flag",  "-", "--", "--flag" };
+	const char *argv[] = { "test",   "one", "--value=1", "two",     "--value",        "2",        "-v",     "3",     "-v4",
+		               "-value", "5",   "-value=6",  "-f",      "--flag",         "-value=7", "-value", "8",     "-flag",
+		               "--v",    "9",   "-v=10",     "-switch", "--switch=false", "-",        "--",     "--flag" };
 	static const struct {
 		int id;
 		const char *value;
@@ -35,6 +38,13 @@ static void options_anywhere(void **state)
 		{ VALUE, "6" },
 		{ FLAG, NULL },
 		{ FLAG, NULL },
+		{ VALUE, "7" },
+		{ VALUE, "8" },
+		{ FLAG, NULL },
+		{ VALUE, "9" },
+		{ VALUE, "10" },
+		{ SWITCH, NULL },
+		{ SWITCH, "false" },
 		{ OS_CLI_ARGUMENT, "-" },
 		{ OS_CLI_ARGUMENT, "--flag" },
 		{ OS_CLI_END, NULL },
@@ -87,12 +97,23 @@ static void values_are_checked(void **state)
 		const char *text;
 		uint64_t ns; /* 0: bad */
 	} times[] = {
-		{ "1500ms", 1500000000 }, { "2m", UINT64_C(120000000000) }, { "7ns", 7 }, { "10", 0 }, { "ms", 0 }, { "1.5s", 0 },
+		{ "1500ms", 1500000000 },
+		{ "2m", UINT64_C(120000000000) },
+		{ "7ns", 7 },
+		{ "10", 0 },
+		{ "ms", 0 },
+		{ "1.5s", 1500000000 },
+		{ "1m30s", UINT64_C(90000000000) },
+		{ "1h0m0.25s", UINT64_C(3600250000000) },
+		{ "1m30", 0 },
+		{ "1x", 0 },
+		{ "", 0 },
 		{ "99999999999h", 0 },
 	};
 	int before = dup(STDERR_FILENO);
 	FILE *nowhere = tmpfile();
 	uint64_t v;
+	bool on;
 
 	(void)state;
 	dup2(fileno(nowhere), STDERR_FILENO);
@@ -102,6 +123,11 @@ static void values_are_checked(void **state)
 		assert_int_equal(os_cli_time(&cli, &v), times[i].ns != 0);
 		assert_int_equal(v, times[i].ns);
 	}
+	assert_true(os_cli_time(&(struct os_cli){ .program = "t", .name = "n", .value = "0" }, &v));
+	assert_int_equal(v, 0);
+	assert_true(os_cli_on_off(&(struct os_cli){ .program = "t", .name = "n", .value = "F" }, &on) && !on);
+	assert_true(os_cli_on_off(&(struct os_cli){ .program = "t", .name = "n" }, &on) && on);
+	assert_false(os_cli_on_off(&(struct os_cli){ .program = "t", .name = "n", .value = "yes" }, &on));
 	assert_true(os_cli_u64(&(struct os_cli){ .program = "t", .name = "n", .value = "65536" }, 0, 65536, &v));
 	assert_int_equal(v, 65536);
 	assert_false(os_cli_u64(&(struct os_cli){ .program = "t", .name = "n", .value = "65537" }, 0, 65536, &v));

@@ -1,15 +1,18 @@
 /* What the files of the host share. Internal.
  *
  * os_host.c   tokens, turns, what the machine wants
- * os_conn.c   one socket of it */
+ * os_conn.c   one socket of it
+ * os_ask.c    its questions: names, URLs, maps
+ * os_datagram.c   its UDP sockets */
 #ifndef REF_OS_CONN_H
 #define REF_OS_CONN_H
 
 #include "os_held.h"
 #include "os_host.h"
 #include "os_tls.h"
+#include "os_udp.h"
 
-enum { NONE = UINT32_MAX, ACCEPTS_MAX = 64, NAMES_MAX = 64, ADDRESSES_MAX = 8, ROOM_MIN = 2048, HANDSHAKES_MAX = 16 };
+enum { NONE = UINT32_MAX, ACCEPTS_MAX = 64, ROOM_MIN = 2048, HANDSHAKES_MAX = 16 };
 #define ACCEPT_PAUSE_NS NS_S
 
 enum conn_state { CONN_DIALING, CONN_OPEN, CONN_OVER /* CLOSED is given */ };
@@ -49,17 +52,14 @@ struct slot {
 	uint32_t free_next;
 };
 
-struct ask {
-	uint64_t token;
-	uint32_t name; /* NONE: not known */
-	bool v6, cancelled;
+struct udp_socket {
+	struct os_watch watch; /* first */
+	struct os_host *host;
+	struct socket_info info;
+	struct os_udp *udp;
 };
 
-struct name {
-	char *text;
-	struct address v[2][ADDRESSES_MAX]; /* IPv4, IPv6 */
-	uint32_t n[2];
-};
+struct ask; /* os_ask.c */
 
 struct os_host {
 	struct os_party party; /* first */
@@ -76,7 +76,7 @@ struct os_host {
 	uint32_t used;
 	struct slot *slot;
 	uint32_t slots, slots_cap, slot_free;
-	struct conn **dial; /* by slot of the machine's tokens */
+	struct conn **dial; /* by slot of the machine's tokens, as ask */
 	uint32_t dials;
 	struct listener listener[OS_LISTENERS_MAX];
 	uint32_t listeners;
@@ -85,10 +85,14 @@ struct os_host {
 	uint32_t handshakes; /* steps of them in this batch of callbacks */
 	uint32_t sockets;
 	uint64_t left;
-	struct ask *ask;
-	uint32_t asks, asks_cap;
-	struct name *name[NAMES_MAX];
-	uint32_t names;
+	struct udp_socket udp_socket[OS_UDP_SOCKETS_MAX];
+	uint32_t udp_sockets;
+	struct ask **ask;
+	struct ask *ask_first, *ask_last; /* whose answers are due */
+	struct os_dns *dns;               /* these two once they are needed */
+	struct os_fetch *fetch;
+	const char *dns_servers;
+	uint64_t complained_at;
 	uint64_t accept_at; /* accepting pauses until then; 0: it does not */
 	bool in_turn, stepping;
 };
@@ -101,6 +105,19 @@ void host_turn_room(struct os_host *h, uint32_t room);
 void host_stream(struct os_host *h, uint64_t token, enum os_stream what, const uint8_t *p, uint32_t n);
 void host_complain(struct os_host *h, const char *text);
 void host_listeners_watch(struct os_host *h);
+uint32_t slot_take(struct os_host *h);
+
+/* os_ask.c */
+void ask_start(struct os_host *h, const struct action *x);
+void ask_cancel(struct os_host *h, uint64_t token);
+void asks_give_due(struct os_host *h);
+void asks_free(struct os_host *h);
+
+/* os_datagram.c */
+void udp_watch(struct os_host *h);
+void udp_send(struct os_host *h, const struct action *x);
+void udp_flush(struct os_host *h); /* the sends of this turn */
+void udp_free(struct os_host *h);
 
 /* os_conn.c */
 struct conn *conn_find(const struct os_host *h, uint64_t token); /* NULL: not or no longer here */

@@ -45,34 +45,17 @@ void host_step(struct os_host *h, struct event *e)
 
 /* ---- turns ---- */
 
-static void answer(struct os_host *h, const struct ask *a)
-{
-	const struct name *name = a->name == NONE ? NULL : h->name[a->name];
-	struct event_answer answer = { .result = a->cancelled ? ANSWER_CANCELLED : ANSWER_FAILED };
-	struct event e = { .kind = EVENT_ANSWER, .token = a->token, .answer = &answer };
-
-	if (!a->cancelled && name != NULL && name->n[a->v6] != 0)
-		answer = (struct event_answer){ .result = ANSWER_OK, .p = (const uint8_t *)name->v[a->v6], .n = name->n[a->v6] };
-	host_step(h, &e);
-}
-
 /* What came due in earlier turns; what these steps make due waits for the next. */
 static void give_due(struct os_host *h)
 {
 	struct conn *c = h->due_first, *next;
-	uint32_t asks = h->asks;
 
 	h->due_first = h->due_last = NULL;
 	for (; c != NULL; c = next) {
 		next = c->due_next;
 		conn_give_due(c);
 	}
-	for (uint32_t i = 0; i < asks; i++) {
-		struct ask a = h->ask[i];
-		answer(h, &a);
-	}
-	h->asks -= asks;
-	if (h->asks != 0) memmove(h->ask, h->ask + asks, h->asks * sizeof *h->ask);
+	asks_give_due(h);
 }
 
 void host_turn_begin(struct os_host *h)
@@ -107,7 +90,7 @@ static uint64_t party_deadline(const struct os_party *party)
 	const struct os_host *h = (const struct os_host *)party;
 	uint64_t at = machine_deadline(h->machine);
 
-	if (h->due_first != NULL || h->asks != 0 || h->more != NULL) return 0;
+	if (h->due_first != NULL || h->ask_first != NULL || h->more != NULL) return 0;
 	at = at >= UINT64_MAX - h->boot_at ? UINT64_MAX : h->boot_at + at;
 	return h->accept_at != 0 && h->accept_at < at ? h->accept_at : at;
 }
@@ -151,7 +134,7 @@ static void party_turn(struct os_party *party)
 
 /* ---- what the kernel says ---- */
 
-static uint32_t slot_take(struct os_host *h)
+uint32_t slot_take(struct os_host *h)
 {
 	uint32_t slot = h->slot_free;
 
@@ -186,7 +169,7 @@ static void listener_ready(struct os_watch *watch, uint32_t events)
 
 	(void)events;
 	host_turn_begin(h);
-	for (int i = 0; i < ACCEPTS_MAX && !l->stopped; i++) {
+	for (int i = 0; i < ACCEPTS_MAX && !l->stopped && l->watch.fd >= 0; i++) {
 		struct event_accepted e;
 		int fd = os_tcp_accept(l->watch.fd, &e.local, &e.remote);
 		if (fd < 0 && errno == EAGAIN) return;
@@ -205,6 +188,7 @@ void host_listeners_watch(struct os_host *h)
 {
 	for (uint32_t i = 0; i < h->listeners; i++) {
 		struct listener *l = &h->listener[i];
+		if (l->watch.fd < 0) continue;
 		if (l->stopped || h->accept_at != 0)
 			os_loop_unwatch(h->loop, &l->watch);
 		else
@@ -267,12 +251,21 @@ static void apply_read(struct os_host *h, const struct action *x)
 	host_listeners_watch(h);
 }
 
+static void close_listener(struct listener *l)
+{
+	if (l->watch.fd < 0) return;
+	os_loop_unwatch(l->host->loop, &l->watch);
+	close(l->watch.fd);
+	l->watch.fd = -1;
+}
+
 static void apply_close(struct os_host *h, const struct action *x)
 {
 	struct conn *c = conn_find(h, x->token);
 
-	for (uint32_t i = 0; i < h->asks; i++)
-		if (h->ask[i].token == x->token) h->ask[i].cancelled = true;
+	ask_cancel(h, x->token);
+	for (uint32_t i = 0; i < h->listeners; i++)
+		if (h->listener[i].info.token == x->token) close_listener(&h->listener[i]);
 	if (c == NULL || c->state == CONN_OVER) return;
 	if (!x->abort && c->state == CONN_OPEN) {
 		c->finish = true;
@@ -292,22 +285,6 @@ static void apply_tls(struct os_host *h, const struct action *x)
 	if (c != NULL && c->state == CONN_OPEN && c->watch.fd >= 0 && !c->broken) conn_start_tls(c, &x->tls);
 }
 
-static void apply_ask(struct os_host *h, const struct action *x)
-{
-	struct ask a = { .token = x->token, .name = NONE, .v6 = x->ask == ASK_NAME6 };
-	char text[OS_ERROR_SIZE];
-
-	for (uint32_t i = 0; i < h->names && (x->ask == ASK_NAME4 || x->ask == ASK_NAME6); i++)
-		if (strlen(h->name[i]->text) == x->span.n && memcmp(h->name[i]->text, x->span.p, x->span.n) == 0) a.name = i;
-	if (a.name == NONE) {
-		snprintf(text, sizeof text, "'%.*s' was not asked for before the start: this build asks no names and no URLs while it runs",
-		         (int)(x->span.n < 80 ? x->span.n : 80), x->span.p);
-		host_complain(h, text);
-	}
-	MEM_ROOM(h->ask, h->asks, h->asks_cap);
-	h->ask[h->asks++] = a;
-}
-
 static void apply(struct os_host *h, uint32_t i)
 {
 	const struct action *x = &h->out.v[i];
@@ -318,8 +295,8 @@ static void apply(struct os_host *h, uint32_t i)
 	case ACTION_START_TLS: apply_tls(h, x); break;
 	case ACTION_READ: apply_read(h, x); break;
 	case ACTION_CLOSE: apply_close(h, x); break;
-	case ACTION_ASK: apply_ask(h, x); break;
-	case ACTION_DATAGRAM: /* no machine has a UDP socket here */
+	case ACTION_ASK: ask_start(h, x); break;
+	case ACTION_DATAGRAM: udp_send(h, x); break;
 	case ACTION_DELIVER:
 	case ACTION_KINDS: assert(false && "an action that this host does not have"); break;
 	}
@@ -348,6 +325,7 @@ static void flush(struct os_host *h)
 	}
 	for (uint32_t i = 0; i < h->out.n; i++) apply(h, i);
 	write_touched(h);
+	udp_flush(h);
 	while (h->ending != NULL) {
 		struct conn *c = h->ending;
 		h->ending = c->ending_next;
@@ -379,21 +357,15 @@ void os_host_free(struct os_host *h)
 	assert(!h->in_turn);
 	if (h->boot_at != 0) os_loop_part(h->loop, &h->party);
 	while (h->all != NULL) conn_free(h->all);
-	for (uint32_t i = 0; i < h->listeners; i++) {
-		os_loop_unwatch(h->loop, &h->listener[i].watch);
-		close(h->listener[i].watch.fd);
-	}
-	for (uint32_t i = 0; i < h->names; i++) {
-		free(h->name[i]->text);
-		free(h->name[i]);
-	}
+	for (uint32_t i = 0; i < h->listeners; i++) close_listener(&h->listener[i]);
+	udp_free(h);
+	asks_free(h);
 	actions_free(&h->out);
 	actions_free(&h->up);
 	free(h->next);
 	free(h->piece);
 	free(h->slot);
 	free(h->dial);
-	free(h->ask);
 	free(h);
 }
 
@@ -412,6 +384,14 @@ bool os_host_listen_tls(struct os_host *h, const struct address *at, const struc
 	return true;
 }
 
+bool os_host_listen_helper(struct os_host *h, const struct address *at, const struct os_tcp_times *times, struct address *bound,
+                           char error[OS_ERROR_SIZE])
+{
+	if (!os_host_listen(h, at, times, bound, error)) return false;
+	h->listener[h->listeners - 1].info.helper = true;
+	return true;
+}
+
 bool os_host_listen(struct os_host *h, const struct address *at, const struct os_tcp_times *times, struct address *bound, char error[OS_ERROR_SIZE])
 {
 	struct listener *l = &h->listener[h->listeners];
@@ -427,40 +407,15 @@ bool os_host_listen(struct os_host *h, const struct address *at, const struct os
 	return true;
 }
 
-uint32_t os_host_resolve(struct os_host *h, const char *text)
+void os_host_dns(struct os_host *h, const char *servers)
 {
-	struct name *name;
-
-	assert(h->boot_at == 0 && h->names < NAMES_MAX);
-	h->name[h->names++] = name = mem_zero(1, sizeof *name);
-	name->text = mem_alloc(strlen(text) + 1);
-	memcpy(name->text, text, strlen(text) + 1);
-	for (int v6 = 0; v6 < 2; v6++) name->n[v6] = os_tcp_resolve(text, v6, name->v[v6], ADDRESSES_MAX);
-	return name->n[0] + name->n[1];
-}
-
-bool os_host_resolve_url(struct os_host *h, const char *url, char error[OS_ERROR_SIZE])
-{
-	const char *at = strstr(url, "://"), *from = at == NULL ? url : at + 3;
-	size_t n = strcspn(from, ":/");
-	struct address literal;
-	char name[256];
-
-	if (*from == '[') return true; /* IPv6 */
-	if (n == 0 || n >= sizeof name) {
-		snprintf(error, OS_ERROR_SIZE, "'%.100s' names no host", url);
-		return false;
-	}
-	memcpy(name, from, n);
-	name[n] = 0;
-	if (address_ip_parse(name, n, &literal) || os_host_resolve(h, name) != 0) return true;
-	snprintf(error, OS_ERROR_SIZE, "the name '%.100s' has no address", name);
-	return false;
+	assert(h->boot_at == 0);
+	h->dns_servers = servers;
 }
 
 void os_host_start(struct os_host *h, const char *config, size_t config_n, uint32_t slot_count)
 {
-	struct socket_info sockets[OS_LISTENERS_MAX];
+	struct socket_info sockets[OS_LISTENERS_MAX + OS_UDP_SOCKETS_MAX];
 	struct event_start start = { .wall_ns = os_wall(),
 		                     .slot_count = slot_count,
 		                     .turn_max = OS_TURN_MAX,
@@ -468,17 +423,20 @@ void os_host_start(struct os_host *h, const char *config, size_t config_n, uint3
 		                     .config = config,
 		                     .config_n = config_n,
 		                     .sockets = sockets,
-		                     .sockets_n = h->listeners };
+		                     .sockets_n = h->listeners + h->udp_sockets };
 	struct event e = { .kind = EVENT_START, .start = &start };
 
 	assert(h->boot_at == 0);
 	h->boot_at = os_now();
 	h->dials = slot_count;
 	h->dial = mem_zero(slot_count, sizeof *h->dial);
+	h->ask = mem_zero(slot_count, sizeof(struct ask *));
 	for (uint32_t i = 0; i < h->listeners; i++) sockets[i] = h->listener[i].info;
+	for (uint32_t i = 0; i < h->udp_sockets; i++) sockets[h->listeners + i] = h->udp_socket[i].info;
 	os_seed(start.seed);
 	os_loop_join(h->loop, &h->party);
 	host_listeners_watch(h);
+	udp_watch(h);
 	h->in_turn = true;
 	host_step(h, &e);
 	turn_end(h);

@@ -7,10 +7,10 @@
  * TLS is what os_host_tls gave; without it START_TLS ends in CLOSED tls. At most HANDSHAKES_MAX steps of handshakes go into one batch, so
  * that a crowd at the door does not hold up those who are in.
  *
- * Not here: datagrams, URLs. Names are asked for before START by os_host_resolve, since
- * asking blocks; ASK_NAME is answered from that list and never waits.
+ * Questions: names are asked for by c-ares (os_dns.h), URLs by libcurl (os_fetch.h), neither of which waits; ASK_MAP is a URL, or the name of
+ * a file. Datagrams: os_udp.h.
  *
- * Order: os_host_new, os_host_listen and os_host_resolve, os_host_start, then os_loop_turn again and again, os_host_free. */
+ * Order: os_host_new, os_host_listen and os_host_udp, os_host_start, then os_loop_turn again and again, os_host_free. */
 #ifndef REF_OS_HOST_H
 #define REF_OS_HOST_H
 
@@ -32,7 +32,7 @@ struct os_owner {
 	void (*complain)(struct os_owner *owner, const char *text);
 };
 
-enum { OS_TURN_MAX = 32768, OS_LOW_WATER = 65536, OS_LISTENERS_MAX = 8 };
+enum { OS_TURN_MAX = 32768, OS_LOW_WATER = 65536, OS_LISTENERS_MAX = 8, OS_UDP_SOCKETS_MAX = 4 };
 
 /* The machine, the owner and the loop outlive the host. */
 struct os_host *os_host_new(struct os_loop *loop, struct machine *machine, struct os_owner *owner);
@@ -47,10 +47,13 @@ void os_host_tls(struct os_host *host, struct os_tls *tls);
 /* Behind os_host_tls: a listener whose connections the machine is to secure. */
 bool os_host_listen_tls(struct os_host *host, const struct address *at, const struct os_tcp_times *times, struct address *bound,
                         char error[OS_ERROR_SIZE]);
-/* Before START; blocks. Returns how many addresses the name has. */
-uint32_t os_host_resolve(struct os_host *host, const char *name);
-/* The same for the host of a URL http://HOST[:PORT][/PATH], of which a literal has one address. False: error says why. */
-bool os_host_resolve_url(struct os_host *host, const char *url, char error[OS_ERROR_SIZE]);
+/* Before START. The plain port beside a TLS one (HTTP-044). */
+bool os_host_listen_helper(struct os_host *host, const struct address *at, const struct os_tcp_times *times, struct address *bound,
+                           char error[OS_ERROR_SIZE]);
+/* Before START. A UDP socket; everything as for os_host_listen. */
+bool os_host_udp(struct os_host *host, const struct address *at, struct address *bound, char error[OS_ERROR_SIZE]);
+/* Before START. The name servers to ask, as os_dns_new takes them; the text outlives the host. */
+void os_host_dns(struct os_host *host, const char *servers);
 
 /* START with slot_count slots for the machine's own tokens. */
 void os_host_start(struct os_host *host, const char *config, size_t config_n, uint32_t slot_count);

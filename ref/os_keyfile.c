@@ -2,6 +2,7 @@
 #include "os_keyfile.h"
 
 #include "json.h"
+#include "os_file.h"
 #include "os_loop.h"
 
 #include <errno.h>
@@ -17,23 +18,6 @@ static bool complain(char error[KEYFILE_ERROR_SIZE], const char *path, const cha
 {
 	snprintf(error, KEYFILE_ERROR_SIZE, "%.150s: %s", path, what);
 	return false;
-}
-
-/* Returns the number of bytes, FILE_MAX if there are as many or more, -1 with errno. */
-static ssize_t read_file(const char *path, char text[FILE_MAX])
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), error;
-	ssize_t n = 0, got = 1;
-
-	if (fd < 0) return -1;
-	while (n < FILE_MAX && got > 0) {
-		got = read(fd, text + n, (size_t)(FILE_MAX - n));
-		if (got > 0) n += got;
-	}
-	error = errno;
-	close(fd);
-	errno = error;
-	return got < 0 ? -1 : n;
 }
 
 void os_key_draw(struct key *private_key)
@@ -107,12 +91,18 @@ static bool make(const char *path, struct key *out, bool *made, char error[KEYFI
 bool os_keyfile_private(const char *path, struct key *private_key, bool *made, char error[KEYFILE_ERROR_SIZE])
 {
 	char text[FILE_MAX];
-	ssize_t n = read_file(path, text);
+	mode_t mode = 0;
+	ssize_t n = os_file_read(path, text, sizeof text, &mode);
 	bool good;
 
 	*made = false;
 	if (n < 0 && errno == ENOENT) return make(path, private_key, made, error);
 	if (n < 0) return complain(error, path, strerror(errno));
+	if ((mode & 077) != 0) { /* as ssh does: such a key may have been read by anybody */
+		key_wipe(text, sizeof text);
+		snprintf(error, KEYFILE_ERROR_SIZE, "%.150s: mode %04o lets others at the private key; expected 0600", path, (unsigned)mode);
+		return false;
+	}
 	good = n < FILE_MAX && parse(text, (size_t)n, private_key);
 	key_wipe(text, sizeof text);
 	return good || complain(error, path, "expected {\"PrivateKey\":\"privkey:\" and 64 hex digits\"}");
@@ -121,7 +111,7 @@ bool os_keyfile_private(const char *path, struct key *private_key, bool *made, c
 bool os_keyfile_mesh(const char *path, struct key *mesh_key, char error[KEYFILE_ERROR_SIZE])
 {
 	char text[FILE_MAX];
-	ssize_t n = read_file(path, text);
+	ssize_t n = os_file_read(path, text, sizeof text, NULL);
 	bool good;
 
 	if (n < 0) return complain(error, path, strerror(errno));

@@ -36,6 +36,7 @@ static void put(const char *text)
 	assert_non_null(file);
 	fputs(text, file);
 	fclose(file);
+	chmod(path, 0600);
 }
 
 /* KEY-010: an absent file is made with mode 0600; read again it is the same key, and is not made again. */
@@ -91,6 +92,30 @@ static void private_is_judged(void **state)
 	assert_non_null(strstr(error, "no-such-folder"));
 }
 
+/* A private key that others can get at is refused, whatever is in it. */
+static void private_is_private(void **state)
+{
+	static const mode_t bad[] = { 0644, 0640, 0604, 0620, 0601 }, good[] = { 0600, 0400 };
+	char error[KEYFILE_ERROR_SIZE], text[200];
+	struct key key;
+	bool made;
+
+	(void)state;
+	unlink(path);
+	snprintf(text, sizeof text, "{\"PrivateKey\":\"privkey:%s\"}", digits);
+	put(text);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		chmod(path, bad[i]);
+		assert_false(os_keyfile_private(path, &key, &made, error));
+		assert_non_null(strstr(error, "expected 0600"));
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		chmod(path, good[i]);
+		assert_true(os_keyfile_private(path, &key, &made, error));
+	}
+	unlink(path);
+}
+
 /* KEY-009: white space around, then exactly 64 digits. */
 static void mesh_is_judged(void **state)
 {
@@ -116,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(private_is_made_once),
 		cmocka_unit_test(private_is_judged),
+		cmocka_unit_test(private_is_private),
 		cmocka_unit_test(mesh_is_judged),
 	};
 

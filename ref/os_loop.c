@@ -17,6 +17,9 @@ enum { BATCH = 256 };
 struct os_loop {
 	int epoll;
 	int signal;
+	unsigned ends;
+	sigset_t caught;
+	uint64_t noticed; /* a bit a signal */
 	struct os_watch signals;
 	struct os_party *parties;
 };
@@ -107,22 +110,51 @@ static void signal_ready(struct os_watch *watch, uint32_t events)
 	struct signalfd_siginfo info;
 
 	(void)events;
-	if (read(watch->fd, &info, sizeof info) == sizeof info && loop->signal == 0) loop->signal = (int)info.ssi_signo;
+	while (read(watch->fd, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo != SIGINT && info.ssi_signo != SIGTERM) {
+			loop->noticed |= UINT64_C(1) << info.ssi_signo;
+			continue;
+		}
+		loop->ends++;
+		if (loop->signal == 0) loop->signal = (int)info.ssi_signo;
+	}
+}
+
+static bool catch_signals(struct os_loop *loop)
+{
+	if (sigprocmask(SIG_BLOCK, &loop->caught, NULL) != 0) return false;
+	loop->signals.fd = signalfd(loop->signals.fd, &loop->caught, SFD_NONBLOCK | SFD_CLOEXEC);
+	return loop->signals.fd >= 0;
 }
 
 bool os_loop_signals(struct os_loop *loop)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) return false;
-	loop->signals = (struct os_watch){ .fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), .ready = signal_ready };
-	return loop->signals.fd >= 0 && os_loop_watch(loop, &loop->signals, EPOLLIN);
+	sigemptyset(&loop->caught);
+	sigaddset(&loop->caught, SIGINT);
+	sigaddset(&loop->caught, SIGTERM);
+	loop->signals.ready = signal_ready;
+	return catch_signals(loop) && os_loop_watch(loop, &loop->signals, EPOLLIN);
 }
 
 int os_loop_signal(const struct os_loop *loop) { return loop->signal; }
+unsigned os_loop_ends(const struct os_loop *loop) { return loop->ends; }
+
+bool os_loop_notice(struct os_loop *loop, int signal)
+{
+	assert(loop->signals.fd >= 0);
+	sigaddset(&loop->caught, signal);
+	return catch_signals(loop);
+}
+
+int os_loop_noticed(struct os_loop *loop)
+{
+	for (int signal = 1; signal < 64; signal++) {
+		if ((loop->noticed >> signal & 1) == 0) continue;
+		loop->noticed &= ~(UINT64_C(1) << signal);
+		return signal;
+	}
+	return 0;
+}
 
 /* ---- waiting ---- */
 

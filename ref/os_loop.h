@@ -39,7 +39,11 @@ void os_loop_part(struct os_loop *loop, struct os_party *party);
 
 /* From now on SIGINT and SIGTERM arrive here instead of ending the process. False: errno says why. */
 bool os_loop_signals(struct os_loop *loop);
-int os_loop_signal(const struct os_loop *loop); /* the first that arrived, or 0 */
+int os_loop_signal(const struct os_loop *loop);    /* the first that arrived, or 0 */
+unsigned os_loop_ends(const struct os_loop *loop); /* how many arrived */
+/* The same for another signal, which is not one of those; behind os_loop_signals. */
+bool os_loop_notice(struct os_loop *loop, int signal);
+int os_loop_noticed(struct os_loop *loop); /* one that arrived and was not returned yet, or 0 */
 
 /* Waits until something is ready, a party's deadline or `until` has come; then calls whom it concerns, and every party. */
 void os_loop_turn(struct os_loop *loop, uint64_t until);

@@ -2,9 +2,9 @@
 #include "os_tcp.h"
 
 #include "address.h"
+#include "os_sockaddr.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,50 +14,6 @@
 #include <unistd.h>
 
 enum { BACKLOG = 4096 };
-
-union sockaddr_any {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-	struct sockaddr_storage storage;
-};
-
-static socklen_t to_sockaddr(const struct address *a, union sockaddr_any *out)
-{
-	memset(out, 0, sizeof *out);
-	if (address_is_v4(a)) {
-		out->v4.sin_family = AF_INET;
-		out->v4.sin_port = htons(a->port);
-		memcpy(&out->v4.sin_addr, a->ip + 12, 4);
-		return sizeof out->v4;
-	}
-	out->v6.sin6_family = AF_INET6;
-	out->v6.sin6_port = htons(a->port);
-	memcpy(&out->v6.sin6_addr, a->ip, 16);
-	return sizeof out->v6;
-}
-
-static void from_sockaddr(const union sockaddr_any *from, struct address *out)
-{
-	*out = (struct address){ 0 };
-	if (from->any.sa_family == AF_INET6) {
-		memcpy(out->ip, &from->v6.sin6_addr, 16);
-		out->port = ntohs(from->v6.sin6_port);
-	} else if (from->any.sa_family == AF_INET) {
-		out->ip[10] = out->ip[11] = 0xff;
-		memcpy(out->ip + 12, &from->v4.sin_addr, 4);
-		out->port = ntohs(from->v4.sin_port);
-	}
-}
-
-static void local_address(int fd, struct address *out)
-{
-	union sockaddr_any name = { 0 };
-	socklen_t n = sizeof name;
-
-	getsockname(fd, &name.any, &n);
-	from_sockaddr(&name, out);
-}
 
 static void set(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
 
@@ -75,8 +31,8 @@ static void set_listener(int fd, const struct os_tcp_times *times)
 
 static int listen_at(const struct address *at, const struct os_tcp_times *times, bool both)
 {
-	union sockaddr_any name;
-	socklen_t n = to_sockaddr(at, &name);
+	union os_sockaddr name;
+	socklen_t n = os_sockaddr(at, &name);
 	int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
 
 	if (fd < 0) return -1;
@@ -91,8 +47,7 @@ static int listen_at(const struct address *at, const struct os_tcp_times *times,
 
 int os_tcp_listen(const struct address *at, const struct os_tcp_times *times, struct address *bound, char error[OS_ERROR_SIZE])
 {
-	static const uint8_t zero[16];
-	bool any = memcmp(at->ip, zero, sizeof zero) == 0;
+	bool any = os_sockaddr_any(at);
 	struct address v4 = { .ip = { [10] = 0xff, [11] = 0xff }, .port = at->port };
 	char text[ADDRESS_TEXT];
 	int fd = listen_at(at, times, any);
@@ -101,19 +56,19 @@ int os_tcp_listen(const struct address *at, const struct os_tcp_times *times, st
 	if (fd < 0)
 		snprintf(error, OS_ERROR_SIZE, "cannot listen on %s: %s", address_text(at, text), strerror(errno));
 	else
-		local_address(fd, bound);
+		os_sockaddr_local(fd, bound);
 	return fd;
 }
 
 int os_tcp_accept(int listener, struct address *local, struct address *remote)
 {
-	union sockaddr_any name = { 0 };
+	union os_sockaddr name = { 0 };
 	socklen_t n = sizeof name;
 	int fd = accept4(listener, &name.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) return -1;
-	from_sockaddr(&name, remote);
-	local_address(fd, local);
+	os_sockaddr_address(&name, remote);
+	os_sockaddr_local(fd, local);
 	return fd;
 }
 
@@ -121,8 +76,8 @@ int os_tcp_accept(int listener, struct address *local, struct address *remote)
 
 int os_tcp_dial(const struct address *to, bool *connected)
 {
-	union sockaddr_any name;
-	socklen_t n = to_sockaddr(to, &name);
+	union os_sockaddr name;
+	socklen_t n = os_sockaddr(to, &name);
 	int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
 
 	if (fd < 0) return -1;
@@ -141,7 +96,7 @@ int os_tcp_dialed(int fd, struct address *local)
 	socklen_t n = sizeof error;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0) return errno;
-	if (error == 0) local_address(fd, local);
+	if (error == 0) os_sockaddr_local(fd, local);
 	return error;
 }
 
@@ -184,22 +139,4 @@ uint64_t os_tcp_raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	return limit.rlim_cur;
-}
-
-/* ---- names ---- */
-
-uint32_t os_tcp_resolve(const char *name, bool v6, struct address *out, uint32_t max)
-{
-	struct addrinfo hints = { .ai_family = v6 ? AF_INET6 : AF_INET, .ai_socktype = SOCK_STREAM }, *list = NULL;
-	uint32_t n = 0;
-
-	if (getaddrinfo(name, NULL, &hints, &list) != 0) return 0;
-	for (const struct addrinfo *x = list; x != NULL && n < max; x = x->ai_next) {
-		union sockaddr_any from = { 0 };
-		if (x->ai_addrlen > sizeof from) continue;
-		memcpy(&from, x->ai_addr, x->ai_addrlen);
-		from_sockaddr(&from, &out[n++]);
-	}
-	freeaddrinfo(list);
-	return n;
 }

@@ -1,4 +1,4 @@
-/* TCP sockets and names: everything about them that has no state.
+/* TCP sockets: everything about them that has no state.
  *
  * HTTP-023: listeners carry the keepalive and user timeouts of the relay, which accepted connections inherit. Addresses are
  * those of machine.h: IPv4 is IPv4-mapped, also where a dual-stack listener accepts it. */
@@ -33,8 +33,5 @@ enum close_cause os_tcp_cause(int error);
 bool os_tcp_limit(int error);
 /* Lets the process open as many files as it is allowed at most; returns that number. */
 uint64_t os_tcp_raise_limit(void);
-
-/* The addresses of a name, IPv4 or IPv6, without a port; blocks. Returns their number, at most `max`. */
-uint32_t os_tcp_resolve(const char *name, bool v6, struct address *out, uint32_t max);
 
 #endif

@@ -20,7 +20,7 @@
 enum { WORLD_SERVERS = 128, WORLD_CONNS = 1024, WORLD_ITEMS = 4096, WORLD_LOG = 1 << 16, WORLD_MAP = 1 << 15 };
 
 /* A place in the world, by address: a STUN server, a TCP port, or a name (then `name` says which and `at` what it stands for). */
-enum kind { UDP_ANSWERS, TCP_ANSWERS, TCP_REFUSES, TCP_SILENT, NAME_KNOWN, NAME_FAILS, NAME_SILENT };
+enum kind { UDP_ANSWERS, TCP_ANSWERS, TCP_REFUSES, TCP_SILENT, TCP_BREAKS, NAME_KNOWN, NAME_FAILS, NAME_SILENT };
 struct server {
 	enum kind kind;
 	const char *name;
@@ -176,7 +176,7 @@ static inline void world_dialed(struct world *w, const struct action *x)
 	world_opened(w, x->token, s);
 	if (s == NULL) return; /* nobody is there: silence */
 	s->asked++;
-	if (s->kind == TCP_ANSWERS) world_enqueue(w, s->rtt, EVENT_DIALED, x->token);
+	if (s->kind == TCP_ANSWERS || s->kind == TCP_BREAKS) world_enqueue(w, s->rtt, EVENT_DIALED, x->token);
 	if (s->kind == TCP_REFUSES) world_enqueue(w, s->rtt, EVENT_CLOSED, x->token)->cause = CLOSE_REFUSED;
 }
 
@@ -210,6 +210,7 @@ static inline void world_sent(struct world *w, const struct action *x)
 	snprintf(s->request, sizeof s->request, "%.*s", (int)x->head_n, (const char *)action_head(&w->out, x));
 	snprintf(first, sizeof first, "%.*s", (int)strcspn(s->request, "\r"), s->request);
 	world_logged(w, "send", first);
+	if (s->kind == TCP_BREAKS) world_enqueue(w, s->rtt, EVENT_CLOSED, x->token)->cause = CLOSE_RESET;
 	if (s->answer == NULL) return;
 	for (size_t at = 0, n = strlen(s->answer); at < n;) {
 		struct item *item = world_enqueue(w, s->rtt, EVENT_BYTES, x->token);

@@ -70,6 +70,10 @@ static inline void puppet_step(struct machine *m, const struct event *e, struct 
 	if (e->kind == EVENT_CLOSED) h.cause = e->closed.cause;
 	if (e->kind == EVENT_ANSWER) h.result = e->answer->result, h.n = e->answer->n;
 	if (e->kind == EVENT_TIMER) p->wake = TIME_NEVER;
+	if (e->kind == EVENT_DATAGRAM) { /* goes back, out of the event's bytes */
+		actions_datagram(out, e->token, &e->datagram->peer, 0);
+		actions_span(out, e->datagram->p, e->datagram->n);
+	}
 	if (e->kind == EVENT_SECURED) h.secured = *e->secured;
 	if (p->tls != NULL && (e->kind == EVENT_ACCEPTED || e->kind == EVENT_DIALED))
 		actions_add(out, ACTION_START_TLS, e->token)->tls.server = e->kind == EVENT_ACCEPTED;

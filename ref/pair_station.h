@@ -78,18 +78,27 @@ static inline void send_to(struct pair *p, int host, uint8_t key, uint64_t regio
 			     .verb = COMMAND_SEND, .dst = peer.b, .region = region, .p = (const uint8_t *)text, .n = (uint32_t)strlen(text) });
 }
 
-/* A station without map, without home. */
-static inline int station_alone(struct pair *p, uint8_t key, const char *config)
+/* A station without map, without home, that speaks HTTP and TLS. */
+static inline int station_http(struct pair *p, uint8_t key, const char *config)
 {
 	int host = pair_host_new(p);
 	struct pair_host *h = &p->host[host];
 	char text[1024], hex[KEY_HEX + 1];
 
-	snprintf(text, sizeof text, "key=%s\nraw=on\n%s", pair_hex(key, hex), config);
+	snprintf(text, sizeof text, "key=%s\n%s", pair_hex(key, hex), config);
 	h->machine = station_machine(station_new(&(struct machine_env){ .tracer = &h->tracer }));
 	pair_start(p, host, text, NULL, 0);
 	pair_run(p);
 	return host;
+}
+
+/* The same, that speaks DERP from byte 0. */
+static inline int station_alone(struct pair *p, uint8_t key, const char *config)
+{
+	char text[512];
+
+	snprintf(text, sizeof text, "raw=on\n%s", config);
+	return station_http(p, key, text);
 }
 
 /* A station with a map of all regions. */

@@ -346,6 +346,18 @@ static inline const struct pair_listener *pair_listener_at(const struct pair *p,
 	return NULL;
 }
 
+static inline void pair_listener_closed(struct pair *p, int host, uint64_t token)
+{
+	int n = 0;
+
+	for (int i = 0; i < p->listeners; i++) {
+		if (p->listener[i].host != host || p->listener[i].token != token) continue;
+		p->listener[i].where = PAIR_REFUSE;
+		n++;
+	}
+	assert(n == 1);
+}
+
 static inline int pair_stream_new(struct pair *p, int host, uint64_t token, const struct address *to)
 {
 	struct pair_stream *x = &p->stream[p->streams];
@@ -479,7 +491,9 @@ static inline void pair_apply(struct pair *p, int host)
 			touched[s][side] = true;
 			break;
 		case ACTION_CLOSE:
-			if (s < 0) {
+			if (s < 0 && !token_is_machine(x->token)) {
+				pair_listener_closed(p, host, x->token);
+			} else if (s < 0) {
 				pair_ask_cancelled(p, host, x->token);
 			} else if (x->abort) {
 				pair_abort(p, s, side);

@@ -253,6 +253,10 @@ static void command(struct relay *r, const struct event *e, struct actions *out)
 		rates_set(r, e->now, (const char *)c->p, c->n);
 		return;
 	}
+	if (c->verb == COMMAND_DRAIN) {
+		drain_begin(r, e->now, c->patience_ns, out);
+		return;
+	}
 	assert(c->verb == COMMAND_CLOSE_PEER);
 	index = keymap_find(&r->keys, c->dst); /* MSH-033, by the operator of the machine itself */
 	if (index == KEYMAP_NONE) return;
@@ -325,16 +329,18 @@ static void step(struct machine *m, const struct event *e, struct actions *out, 
 	default: stream_event(r, e, out); break;
 	}
 	ready_on(r, e->now, out);
+	if (r->drain.on && !r->leaving) drain_on(r, e->now, out);
 	if (r->leaving) leave_on(r, e->now, out, up);
 }
 
 static uint64_t deadline(const struct machine *m)
 {
 	const struct relay *r = (const struct relay *)m;
-	uint64_t at = timers_deadline(&r->timers), links = links_deadline(r);
+	uint64_t at = timers_deadline(&r->timers), links = links_deadline(r), drain = drain_deadline(r);
 
 	if (r->ready_first != SLOT_NONE || (r->leaving && !r->stopped)) return 0; /* more of the last step */
 	if (r->bootstrap_at < at) at = r->bootstrap_at;
+	if (drain < at) at = drain;
 	return links < at ? links : at;
 }
 

@@ -36,13 +36,14 @@
  *   rate-config=             none: or the JSON of a rate file on one line (RAT-001) [-rate-config]
  *   accept-connection-limit=0                 new TLS connections a second; 0: any number (RAT-012) [-accept-connection-limit]
  *   accept-connection-burst=                  at once; the limit's number if not given [-accept-connection-burst]
- * Flags of the original that are the host's: -a -http-port -stun -stun-port -hostname -cert* -acme* -tcp-keepalive-time -tcp-user-timeout
- * -secrets-*. Not here: -verify-clients, -socket (RAT-013), -ace (HTTP-045), -dev.
+ * Flags of the original that are the host's: -a -http-port -stun -stun-port -hostname -cert* -tcp-keepalive-time -tcp-user-timeout -dev. Not
+ * here: -verify-clients, -socket (RAT-013), -ace (HTTP-045), -acme*, -secrets-*.
  *
  * UDP sockets of START serve STUN (STN-001).
  *
  * Commands: COMMAND_CLOSE_PEER, COMMAND_RATES (a file that is wrong keeps the limits in force; NOTE_RATES tells), COMMAND_LEAVE (closes
- * everything, then DELIVER_STOPPED). With profile=derper DELIVER_STOPPED comes unasked when RAT-012 ends the original's process.
+ * everything, then DELIVER_STOPPED), COMMAND_DRAIN (over patience_ns, RELAY_DRAIN_LONGEST_NS at most: relay_drain.c; then as COMMAND_LEAVE).
+ * With profile=derper DELIVER_STOPPED comes unasked when RAT-012 ends the original's process.
  * Notes: see enum note_kind; token of a note is that of the connection concerned. */
 #ifndef REF_RELAY_H
 #define REF_RELAY_H
@@ -55,6 +56,8 @@ struct relay;
 
 /* Slots of tokens that a relay uses at most: mesh links, bootstrap names, questions of admission. Fewer do for fewer of them. */
 enum { RELAY_QUESTIONS_MAX = 1024, RELAY_SLOTS = 64 * 8 + 32 + RELAY_QUESTIONS_MAX, RELAY_URL_MAX = 1000 };
+
+#define RELAY_DRAIN_LONGEST_NS (3600 * NS_S)
 
 /* A relay that waits for START. env outlives it. */
 struct relay *relay_new(const struct machine_env *env);
@@ -98,6 +101,10 @@ struct relay_counters {
 	struct stun_counters stun; /* MET-004: outside of the set */
 };
 const struct relay_counters *relay_counters(const struct relay *relay);
+
+/* All of them in Prometheus's text form, as /debug/varz shows them (MET-001); the caller frees the reply. */
+struct reply;
+void relay_metrics(const struct relay *relay, uint64_t now, struct reply *reply);
 
 /* ---- for the simulator's truth and for state dumps ---- */
 

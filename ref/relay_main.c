@@ -1,111 +1,47 @@
 /* derp-relay: the reference relay, on TLS or plain TCP.
  *
- * Options make the configuration of the machine (relay.h); the host (os_host.h) runs it until a signal comes. Then every
- * connection is closed and the program ends. */
+ * Options (os_relay_options.h) make the configuration of the machine (relay.h); the host (os_host.h) runs it until a signal comes. SIGINT
+ * and SIGTERM close every connection at once (SRV-037), with --drain one after the other. */
 #include "address.h"
-#include "os_cli.h"
+#include "os_dns.h"
+#include "os_file.h"
 #include "os_frames.h"
 #include "os_host.h"
 #include "os_keyfile.h"
-#include "os_tls.h"
+#include "os_log.h"
+#include "os_relay_options.h"
+#include "os_user.h"
 #include "relay.h"
+#include "reply.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAVE_NS = 2000000000 };
-
-static const char help[] =
-	"usage: derp-relay [-a [ADDRESS]:PORT] [-c FILE] [OPTIONS]\n"
-	"\n"
-	"A DERP relay, on TLS with --certmode manual, else on plain TCP. Prints its address and public key, then serves until SIGINT or SIGTERM.\n"
-	"\n"
-	"  -a, --address [ADDRESS]:PORT  where to listen; port 0 takes a free one, no address means all (default :3340)\n"
-	"  -c, --key FILE                the relay's private key as JSON, made if absent (default: a new key for this run)\n"
-	"      --certmode manual|none    manual: TLS with a certificate from files (default none)\n"
-	"      --certdir DIR             where they are: NAME.crt and NAME.key, in PEM\n"
-	"      --hostname NAME           their name, which clients must ask for; for an IP address they are made if absent\n"
-	"      --ca FILE                 certificates to trust in the mesh, instead of the system's\n"
-	"      --keylog FILE             write TLS secrets there, for those who decrypt captures\n"
-	"      --mesh-psk-file FILE      64 hex digits that all relays of the region share\n"
-	"      --mesh-with LIST          the region's other relays: HOST[:PORT][/DIALHOST],... for TLS, http://HOST:PORT for plain\n"
-	"      --profile ours|derper     derper: with the quirks of the original (default ours)\n"
-	"      --tcp-keepalive-time T    of accepted connections (default 10m)\n"
-	"      --tcp-user-timeout T      of accepted connections (default 15s)\n"
-	"      --set NAME=VALUE          any other setting of the relay, such as keepalive=10s or write-timeout=5s; may be repeated\n"
-	"      --frames FILE             write a line for each frame of each connection\n"
-	"  -v, --verbose                 tell of every login, departure and dropped packet\n"
-	"  -h, --help                    this text\n"
-	"      --version\n"
-	"\n"
-	"Exit codes: 0 ended by a signal, 2 bad usage or input, 3 could not run.\n";
-
-enum option_id {
-	HELP = 1,
-	VERSION,
-	ADDRESS,
-	KEYFILE,
-	MESH_PSK,
-	MESH_WITH,
-	PROFILE,
-	KEEPALIVE,
-	USER_TIMEOUT,
-	SET,
-	FRAMES,
-	VERBOSE,
-	CERTMODE,
-	CERTDIR,
-	HOSTNAME,
-	CA,
-	KEYLOG
-};
-
-static const struct os_option options[] = {
-	{ HELP, "help", 'h', false },
-	{ VERSION, "version", 0, false },
-	{ ADDRESS, "address", 'a', true },
-	{ KEYFILE, "key", 'c', true },
-	{ CERTMODE, "certmode", 0, true },
-	{ CERTDIR, "certdir", 0, true },
-	{ HOSTNAME, "hostname", 0, true },
-	{ CA, "ca", 0, true },
-	{ KEYLOG, "keylog", 0, true },
-	{ MESH_PSK, "mesh-psk-file", 0, true },
-	{ MESH_WITH, "mesh-with", 0, true },
-	{ PROFILE, "profile", 0, true },
-	{ KEEPALIVE, "tcp-keepalive-time", 0, true },
-	{ USER_TIMEOUT, "tcp-user-timeout", 0, true },
-	{ SET, "set", 0, true },
-	{ FRAMES, "frames", 0, true },
-	{ VERBOSE, "verbose", 'v', false },
-	{ 0, NULL, 0, false },
-};
+enum { LEAVE_NS = 2000000000, RATES_MAX = 4096, LINE_SIZE = 400 };
 
 struct app {
 	struct os_owner owner;
 	struct tracer tracer;
-	struct os_cli cli;
-	struct os_config config;
-	struct address address;
-	const char *key_file, *mesh_psk_file, *mesh_with, *frames_file;
-	struct os_tcp_times times;
-	const char *certmode;
-	struct os_tls_config tls_config;
-	struct os_tls *tls;
+	struct relay_options options;
 	struct key key;
+	struct os_user user;
+	struct os_tls *tls;
 	struct relay *relay;
 	struct os_loop *loop;
 	struct os_host *host;
 	struct os_frames *frames;
 	FILE *frames_out;
-	bool verbose, stopped;
+	uint64_t files; /* that may be open */
+	bool stopped;
 };
 
 static int cannot(const struct app *app, const char *what)
 {
-	fprintf(stderr, "%s: %s\n", app->cli.program, what);
+	fprintf(stderr, "%s: %s\n", app->options.cli.program, what);
 	return OS_EXIT_CANNOT;
 }
 
@@ -123,15 +59,28 @@ static void stream(struct os_owner *owner, uint64_t token, enum os_stream what, 
 	os_frames_stream(((struct app *)owner)->frames, token, what, p, n);
 }
 
-static void complain(struct os_owner *owner, const char *text) { fprintf(stderr, "%s: %s\n", ((struct app *)owner)->cli.program, text); }
+static void complain(struct os_owner *owner, const char *text) { os_log(OS_LOG_WARNING, "%s: %s", ((struct app *)owner)->options.cli.program, text); }
 
-static void print_key(const char *before, const uint8_t *key)
+static size_t put_key(char *line, size_t n, const char *before, const uint8_t *key)
 {
 	char hex[KEY_HEX];
 
-	if (key == NULL) return;
+	if (key == NULL) return n;
 	key_hex(key, hex);
-	fprintf(stderr, " %s%.*s", before, KEY_HEX, hex);
+	return n + (size_t)snprintf(line + n, LINE_SIZE - n, " %s%.*s", before, KEY_HEX, hex);
+}
+
+static void note_line(const struct note *note)
+{
+	char line[LINE_SIZE];
+	size_t n = put_key(line, 0, "", note->key);
+
+	n = put_key(line, n, "to ", note->key2);
+	if (note->kind == NOTE_DROP)
+		n += (size_t)snprintf(line + n, LINE_SIZE - n, " %s, %u bytes", drop_reason_name((enum drop_reason)note->a), note->n);
+	line[n] = 0;
+	os_log(OS_LOG_INFO, "%llu.%03llu s %s%s%s%s", (unsigned long long)(note->now / NS_S), (unsigned long long)(note->now % NS_S / NS_MS),
+	       note_kind_name(note->kind), line, note->text != NULL ? ": " : "", note->text != NULL ? note->text : "");
 }
 
 static void note(struct tracer *tracer, const struct note *note)
@@ -139,207 +88,271 @@ static void note(struct tracer *tracer, const struct note *note)
 	static const char *const mesh[] = { "down", "connecting", "up", "ourselves" };
 	const struct app *app = (const struct app *)((char *)tracer - offsetof(struct app, tracer));
 
-	if (note->kind == NOTE_MESH) fprintf(stderr, "mesh %s: %s\n", note->text, mesh[note->b]);
-	if (!app->verbose || note->kind == NOTE_MESH || note->kind == NOTE_FORWARD) return;
-	fprintf(stderr, "%llu.%03llu s %s", (unsigned long long)(note->now / NS_S), (unsigned long long)(note->now % NS_S / NS_MS),
-	        note_kind_name(note->kind));
-	print_key("", note->key);
-	print_key("to ", note->key2);
-	if (note->kind == NOTE_DROP) fprintf(stderr, " %s, %u bytes", drop_reason_name((enum drop_reason)note->a), note->n);
-	fprintf(stderr, "%s%s\n", note->text != NULL ? ": " : "", note->text != NULL ? note->text : "");
-}
-
-/* ---- options ---- */
-
-/* ":3340" is every address; the rest as in address.h. */
-static bool parse_address(struct app *app)
-{
-	char text[80];
-	const char *value = app->cli.value;
-
-	snprintf(text, sizeof text, "%s%s", value[0] == ':' ? "0.0.0.0" : "", value);
-	if (!address_parse(text, strlen(text), &app->address)) {
-		os_cli_usage(&app->cli, "option '--address': found '%s', expected ADDRESS:PORT or :PORT, such as 127.0.0.1:3340 or [::1]:3340",
-		             value);
-		return false;
+	if (note->kind == NOTE_MESH) os_log(OS_LOG_NOTICE, "mesh %s: %s", note->text, mesh[note->b]);
+	if (note->kind == NOTE_RATES) {
+		if (note->text != NULL) os_log(OS_LOG_WARNING, "receive limits stay as they are: %s", note->text);
+		os_log(OS_LOG_NOTICE, "receive limits: %llu bytes a second, %llu at once", (unsigned long long)note->a, (unsigned long long)note->b);
 	}
-	if (value[0] == ':') memset(app->address.ip, 0, sizeof app->address.ip);
-	return true;
+	if (app->options.verbose && note->kind != NOTE_MESH && note->kind != NOTE_FORWARD && note->kind != NOTE_RATES) note_line(note);
 }
 
-static bool parse_time(const struct app *app, uint64_t unit, uint32_t *out)
+/* ---- files ---- */
+
+static int read_keys(struct app *app)
 {
-	uint64_t ns;
+	struct relay_options *o = &app->options;
+	char error[KEYFILE_ERROR_SIZE], hex[KEY_HEX];
+	struct key mesh_key;
+	bool made = false;
 
-	if (!os_cli_time(&app->cli, &ns)) return false;
-	*out = ns / unit > INT32_MAX ? INT32_MAX : (uint32_t)(ns / unit);
-	return true;
-}
-
-static int set_option(struct app *app, int id)
-{
-	switch (id) {
-	case HELP: fputs(help, stdout); return OS_EXIT_FINE;
-	case VERSION: puts("derp-relay " DERP_VERSION); return OS_EXIT_FINE;
-	case ADDRESS: return parse_address(app) ? -1 : OS_EXIT_USAGE;
-	case KEYFILE: app->key_file = app->cli.value; return -1;
-	case CERTMODE: app->certmode = app->cli.value; return -1;
-	case CERTDIR: app->tls_config.certdir = app->cli.value; return -1;
-	case HOSTNAME: app->tls_config.hostname = app->cli.value; return -1;
-	case CA: app->tls_config.ca_file = app->cli.value; return -1;
-	case KEYLOG: app->tls_config.keylog_file = app->cli.value; return -1;
-	case MESH_PSK: app->mesh_psk_file = app->cli.value; return -1;
-	case MESH_WITH: app->mesh_with = app->cli.value; return -1;
-	case PROFILE: os_config_add(&app->config, "profile=%s\n", app->cli.value); return -1;
-	case KEEPALIVE: return parse_time(app, NS_S, &app->times.keepalive_s) ? -1 : OS_EXIT_USAGE;
-	case USER_TIMEOUT: return parse_time(app, NS_MS, &app->times.user_timeout_ms) ? -1 : OS_EXIT_USAGE;
-	case SET: os_config_add(&app->config, "%s\n", app->cli.value); return -1;
-	case FRAMES: app->frames_file = app->cli.value; return -1;
-	case VERBOSE: app->verbose = true; return -1;
-	case OS_CLI_ARGUMENT: return os_cli_usage(&app->cli, "expected options only, found '%s'", app->cli.value);
-	default: return OS_EXIT_USAGE;
-	}
-}
-
-/* -1: go on; else the exit code. */
-static int parse(struct app *app, int argc, char **argv)
-{
-	int id, end;
-
-	os_cli_init(&app->cli, "derp-relay", options, argc, argv);
-	while ((id = os_cli_next(&app->cli)) != OS_CLI_END)
-		if ((end = set_option(app, id)) >= 0) return end;
+	if (o->key_file == NULL)
+		os_key_draw(&app->key);
+	else if (!os_keyfile_private(o->key_file, &app->key, &made, error))
+		return os_cli_usage(&o->cli, "%s", error);
+	if (made) os_log(OS_LOG_NOTICE, "%s: a new private key was made", o->key_file);
+	key_hex(app->key.b, hex);
+	os_config_add(&o->config, "key=privkey:%.*s\n", KEY_HEX, hex);
+	key_wipe(hex, sizeof hex);
+	if (o->mesh_psk == NULL && o->mesh_psk_file == NULL) return -1;
+	if (o->mesh_psk_file != NULL && !os_keyfile_mesh(o->mesh_psk_file, &mesh_key, error)) return os_cli_usage(&o->cli, "%s", error);
+	if (o->mesh_psk_file == NULL && !key_mesh_from_text(o->mesh_psk, strlen(o->mesh_psk), &mesh_key))
+		return os_cli_usage(&o->cli, "TAILSCALE_DERPER_MESH_KEY: expected 64 hex digits and nothing else");
+	key_hex(mesh_key.b, hex);
+	os_config_add(&o->config, "mesh-key=%.*s\n", KEY_HEX, hex);
+	key_wipe(hex, sizeof hex);
+	key_wipe(&mesh_key, sizeof mesh_key);
 	return -1;
+}
+
+/* The rate file as one line of JSON, whose white space does not matter. Returns its length, 0 if `error` says why not. */
+static size_t read_rates(const char *path, char text[RATES_MAX], char error[LINE_SIZE])
+{
+	char why[200] = "expected less than 4096 bytes";
+	ssize_t n = os_file_read(path, text, RATES_MAX, NULL);
+
+	for (ssize_t i = 0; i < n; i++)
+		if (text[i] == '\n' || text[i] == '\r') text[i] = ' ';
+	if (n < 0) snprintf(why, sizeof why, "%s", strerror(errno));
+	if (n >= 0 && n < RATES_MAX && relay_rates_check(text, (size_t)n, why)) return (size_t)n;
+	snprintf(error, LINE_SIZE, "%.150s: %s", path, why);
+	return 0;
+}
+
+/* RAT-006: an error is fatal at the start. */
+static int start_rates(struct app *app)
+{
+	struct relay_options *o = &app->options;
+	char text[RATES_MAX], error[LINE_SIZE];
+	size_t n;
+
+	if (o->rate_file == NULL) return -1;
+	n = read_rates(o->rate_file, text, error);
+	if (n == 0) return os_cli_usage(&o->cli, "%s", error);
+	os_config_add(&o->config, "rate-config=%.*s\n", (int)n, text);
+	return -1;
+}
+
+/* RAT-006: an error keeps what is in force. */
+static void reload_rates(const struct app *app)
+{
+	char text[RATES_MAX], error[LINE_SIZE];
+	size_t n = read_rates(app->options.rate_file, text, error);
+	struct event_command command = { .verb = COMMAND_RATES, .p = (const uint8_t *)text, .n = (uint32_t)n };
+
+	if (n == 0)
+		os_log(OS_LOG_WARNING, "receive limits stay as they are: %s", error);
+	else
+		os_host_command(app->host, &command);
+}
+
+static void reload(const struct app *app)
+{
+	char error[OS_TLS_ERROR_SIZE];
+
+	if (app->options.rate_file != NULL) reload_rates(app);
+	if (app->options.tls.hostname == NULL) return;
+	if (os_tls_reload(app->tls, error))
+		os_log(OS_LOG_NOTICE, "certificates were read again");
+	else
+		os_log(OS_LOG_WARNING, "certificates stay as they are: %s", error);
 }
 
 /* ---- start ---- */
 
-static int read_keys(struct app *app)
+static int open_frames(struct app *app)
 {
-	char error[KEYFILE_ERROR_SIZE], hex[KEY_HEX];
-	struct key mesh_key;
-	bool made;
+	const struct relay_options *o = &app->options;
 
-	if (app->key_file == NULL)
-		os_key_draw(&app->key);
-	else if (!os_keyfile_private(app->key_file, &app->key, &made, error))
-		return os_cli_usage(&app->cli, "%s", error);
-	key_hex(app->key.b, hex);
-	os_config_add(&app->config, "key=privkey:%.*s\n", KEY_HEX, hex);
-	key_wipe(hex, sizeof hex);
-	if (app->mesh_psk_file == NULL) return -1;
-	if (!os_keyfile_mesh(app->mesh_psk_file, &mesh_key, error)) return os_cli_usage(&app->cli, "%s", error);
-	key_hex(mesh_key.b, hex);
-	os_config_add(&app->config, "mesh-key=%.*s\n", KEY_HEX, hex);
-	key_wipe(hex, sizeof hex);
+	if (o->frames_file == NULL) return -1;
+	app->frames_out = fopen(o->frames_file, "we");
+	if (app->frames_out == NULL) {
+		fprintf(stderr, "%s: cannot write '%s': %s\n", o->cli.program, o->frames_file, strerror(errno));
+		return OS_EXIT_CANNOT;
+	}
+	setvbuf(app->frames_out, NULL, _IOLBF, 0);
+	app->frames = os_frames_new(app->frames_out);
+	app->owner.stream = stream;
 	return -1;
 }
 
-/* What will be dialled: behind the slash, if there is one. */
-static bool resolve_entry(struct app *app, char entry[128], char error[OS_ERROR_SIZE])
+/* Everything that the user may have got wrong, before anything is opened. */
+static int check(struct app *app)
 {
-	const char *slash = strchr(entry + (strncmp(entry, "http://", 7) == 0 ? 7 : 0), '/');
-	char dial[160];
-	struct address ip;
+	struct relay_options *o = &app->options;
+	char error[LINE_SIZE];
+	int end = read_keys(app);
 
-	if (slash == NULL) return os_host_resolve_url(app->host, entry, error);
-	if (address_ip_parse(slash + 1, strlen(slash + 1), &ip)) return true;
-	snprintf(dial, sizeof dial, "http://%s", slash + 1);
-	return os_host_resolve_url(app->host, dial, error);
-}
-
-/* HTTP-019, HTTP-046: of the original's ways to a certificate, the one by files. */
-static int check_tls(struct app *app)
-{
-	const struct os_cli *cli = &app->cli;
-	struct os_tls_config *config = &app->tls_config;
-
-	if (app->certmode == NULL && app->address.port == 443)
-		return os_cli_usage(cli, "port 443 is for TLS: expected --certmode manual, or --certmode none for plain TCP all the same");
-	if (app->certmode == NULL || strcmp(app->certmode, "none") == 0) {
-		config->certdir = config->hostname = NULL;
-		return -1;
-	}
-	if (strcmp(app->certmode, "manual") != 0) return os_cli_usage(cli, "option '--certmode': found '%s', expected manual or none", app->certmode);
-	if (config->certdir == NULL || config->hostname == NULL) return os_cli_usage(cli, "--certmode manual needs --certdir and --hostname");
+	if (end < 0) end = start_rates(app);
+	if (end >= 0) return end;
+	if (o->user != NULL && !os_user_find(o->user, &app->user, error)) return os_cli_usage(&o->cli, "option '--user': %s", error);
+	if (o->dns_servers != NULL && !os_dns_servers_check(o->dns_servers))
+		return os_cli_usage(&o->cli, "option '--dns': found '%s', expected IP[:PORT],...", o->dns_servers);
+	if (o->config.full) return os_cli_usage(&o->cli, "the configuration is too long");
+	if (!relay_config_check(o->config.text, o->config.n, error)) return os_cli_usage(&o->cli, "configuration %s", error);
 	return -1;
 }
 
 static int start_tls(struct app *app)
 {
 	char error[OS_TLS_ERROR_SIZE], pin[OS_TLS_PIN];
-	int end = check_tls(app);
 
-	if (end >= 0) return end;
-	app->tls = os_tls_new(&app->tls_config, error);
-	if (app->tls == NULL) return os_cli_usage(&app->cli, "%s", error);
-	if (os_tls_pin(app->tls, pin)) printf("certificate for %s, %s\n", app->tls_config.hostname, pin); /* MAP-009 */
+	app->tls = os_tls_new(&app->options.tls, error);
+	if (app->tls == NULL) return os_cli_usage(&app->options.cli, "%s", error);
+	if (os_tls_pin(app->tls, pin)) printf("certificate for %s, %s\n", app->options.tls.hostname, pin); /* MAP-009 */
 	os_host_tls(app->host, app->tls);
 	return -1;
 }
 
-/* Names of the mesh are looked up now: nothing may block later. */
-static int resolve_mesh(struct app *app)
+/* HTTP-044, STN-001: at the same IP. The line for `main` is the last: whoever waits for it finds all of them open. */
+static int open_sockets(struct app *app, struct address *bound)
 {
-	char error[OS_ERROR_SIZE], entry[128];
+	struct relay_options *o = &app->options;
+	struct address at = o->address, beside;
+	char error[OS_ERROR_SIZE], text[ADDRESS_TEXT];
 
-	for (const char *p = app->mesh_with; p != NULL && *p != 0;) {
-		size_t n = strcspn(p, ",");
-		snprintf(entry, sizeof entry, "%.*s", (int)n, p);
-		if (!resolve_entry(app, entry, error)) return cannot(app, error);
-		p += n;
-		p += *p == ',';
+	if (!(o->tls.hostname != NULL ? os_host_listen_tls : os_host_listen)(app->host, &at, &o->times, bound, error))
+		return os_cli_usage(&o->cli, "option '-a': %s", error);
+	if (o->http_port != RELAY_HTTP_PORT_OFF) {
+		at.port = (uint16_t)o->http_port;
+		if (!os_host_listen_helper(app->host, &at, &o->times, &beside, error))
+			return os_cli_usage(&o->cli, "option '--http-port': %s; -1 is none", error);
+		printf("plain HTTP on %s\n", address_text(&beside, text));
+	}
+	if (o->stun) {
+		at.port = o->stun_port;
+		if (!os_host_udp(app->host, &at, &beside, error))
+			return os_cli_usage(&o->cli, "option '--stun-port': %s; --stun=false is none", error);
+		printf("STUN on %s\n", address_text(&beside, text));
 	}
 	return -1;
+}
+
+/* Signals first: libraries may make threads, which take over what is blocked. */
+static int open_loop(struct app *app)
+{
+	app->files = os_tcp_raise_limit();
+	app->loop = os_loop_new();
+	if (app->loop != NULL && os_loop_signals(app->loop) && os_loop_notice(app->loop, SIGHUP) && os_loop_notice(app->loop, SIGUSR1)) return -1;
+	return cannot(app, strerror(errno));
 }
 
 static int start(struct app *app)
 {
 	struct machine_env env = { .tracer = &app->tracer };
-	char error[OS_ERROR_SIZE], text[ADDRESS_TEXT], hex[KEY_HEX];
+	const struct relay_options *o = &app->options;
+	char error[OS_USER_ERROR_SIZE], text[ADDRESS_TEXT], hex[KEY_HEX];
 	struct address bound;
-	int end = read_keys(app);
+	int end = check(app);
 
+	if (end < 0) end = open_frames(app);
+	if (end < 0) end = open_loop(app);
 	if (end >= 0) return end;
-	if (app->mesh_with != NULL) os_config_add(&app->config, "mesh-with=%s\n", app->mesh_with);
-	if (app->config.full) return os_cli_usage(&app->cli, "the configuration is too long");
-	if (!relay_config_check(app->config.text, app->config.n, error)) return os_cli_usage(&app->cli, "configuration %s", error);
-	if (app->frames_file != NULL) {
-		app->frames_out = fopen(app->frames_file, "we");
-		if (app->frames_out == NULL) {
-			fprintf(stderr, "%s: cannot write '%s': %s\n", app->cli.program, app->frames_file, strerror(errno));
-			return OS_EXIT_CANNOT;
-		}
-		setvbuf(app->frames_out, NULL, _IOLBF, 0);
-		app->frames = os_frames_new(app->frames_out);
-		app->owner.stream = stream;
-	}
-	os_tcp_raise_limit();
-	app->loop = os_loop_new();
-	if (app->loop == NULL || !os_loop_signals(app->loop)) return cannot(app, strerror(errno));
 	app->relay = relay_new(&env);
 	app->host = os_host_new(app->loop, relay_machine(app->relay), &app->owner);
+	if (o->dns_servers != NULL) os_host_dns(app->host, o->dns_servers);
 	end = start_tls(app);
-	if (end < 0) end = resolve_mesh(app);
+	if (end < 0) end = open_sockets(app, &bound);
 	if (end >= 0) return end;
-	if (!(app->tls_config.hostname != NULL ? os_host_listen_tls : os_host_listen)(app->host, &app->address, &app->times, &bound, error))
-		return cannot(app, error);
-	os_host_start(app->host, app->config.text, app->config.n, RELAY_SLOTS);
+	if (o->user != NULL && !os_user_become(&app->user, error)) return cannot(app, error);
+	os_user_no_more_rights();
+	os_host_start(app->host, o->config.text, o->config.n, RELAY_SLOTS);
 	key_hex(relay_public_key(app->relay), hex);
 	printf("listening on %s, public key nodekey:%.*s\n", address_text(&bound, text), KEY_HEX, hex);
 	fflush(stdout);
 	return -1;
 }
 
+/* ---- serving ---- */
+
+static uint32_t files_open(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	uint32_t n = 0;
+
+	if (dir == NULL) return 0;
+	while (readdir(dir) != NULL) n++;
+	closedir(dir);
+	return n - 3; /* two that are no files, and the folder itself */
+}
+
+/* SIGUSR1: what a look at the relay needs, then every metric. */
+static void dump(const struct app *app)
+{
+	const struct relay_counters *c = relay_counters(app->relay);
+	struct reply metrics;
+
+	os_log(OS_LOG_NOTICE, "state: %u sockets, %u files of %llu, %llu connections, %u regular clients, %u of %u mesh links, %u keys behind them",
+	       os_host_connections(app->host), files_open(), (unsigned long long)app->files, (unsigned long long)c->current_connections,
+	       relay_regular_clients(app->relay), relay_mesh_links_up(app->relay), relay_mesh_links(app->relay), relay_mesh_keys(app->relay));
+	os_log(OS_LOG_NOTICE, "state: %llu packets queued, %llu bytes refused by sockets, %llu bytes of memory, up %llu s",
+	       (unsigned long long)relay_packets_queued(app->relay), (unsigned long long)os_host_left(app->host),
+	       (unsigned long long)relay_memory(app->relay), (unsigned long long)(os_host_now(app->host) / NS_S));
+	relay_metrics(app->relay, os_host_now(app->host), &metrics);
+	for (char *line = strtok(metrics.body, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		if (line[0] != '#') os_log(OS_LOG_INFO, "state: %s", line);
+	os_log(OS_LOG_NOTICE, "state: told");
+	reply_free(&metrics);
+}
+
+static void on_notice(const struct app *app, int signal)
+{
+	if (signal == SIGHUP) reload(app);
+	if (signal == SIGUSR1) dump(app);
+}
+
+static void drain(const struct app *app)
+{
+	struct event_command command = { .verb = COMMAND_DRAIN, .patience_ns = app->options.drain_ns };
+
+	os_log(OS_LOG_NOTICE, "draining %u clients over %llu ms; a second signal stops at once", relay_regular_clients(app->relay),
+	       (unsigned long long)(app->options.drain_ns / NS_MS));
+	os_host_command(app->host, &command);
+}
+
+/* Until the machine has stopped, or a signal says that it must at once. */
 static void serve(struct app *app)
 {
-	struct event_command leave = { .verb = COMMAND_LEAVE };
-	const struct relay_counters *count = relay_counters(app->relay);
-	uint64_t until;
+	unsigned patience = app->options.drain_ns != 0;
+	bool draining = false;
+	int signal;
 
-	while (os_loop_signal(app->loop) == 0 && !app->stopped) os_loop_turn(app->loop, UINT64_MAX);
-	os_host_command(app->host, &leave); /* SRV-036 */
-	until = os_now() + LEAVE_NS;
+	while (!app->stopped && os_loop_ends(app->loop) <= patience) {
+		if (os_loop_ends(app->loop) != 0 && !draining) {
+			draining = true;
+			drain(app);
+		}
+		while ((signal = os_loop_noticed(app->loop)) != 0) on_notice(app, signal);
+		os_loop_turn(app->loop, UINT64_MAX);
+	}
+}
+
+static void leave(struct app *app)
+{
+	struct event_command command = { .verb = COMMAND_LEAVE };
+	const struct relay_counters *count = relay_counters(app->relay);
+	uint64_t until = os_now() + LEAVE_NS;
+
+	if (!app->stopped) os_host_command(app->host, &command); /* SRV-036, SRV-037 */
 	while ((!app->stopped || os_host_connections(app->host) != 0) && os_now() < until) os_loop_turn(app->loop, until);
 	printf("%llu logins, %llu packets received, %llu sent, %llu forwarded\n", (unsigned long long)count->logins,
 	       (unsigned long long)count->packets_received, (unsigned long long)count->packets_sent,
@@ -355,7 +368,7 @@ static void release(struct app *app)
 	os_frames_free(app->frames);
 	if (app->frames_out != NULL) fclose(app->frames_out);
 	key_wipe(&app->key, sizeof app->key);
-	key_wipe(&app->config, sizeof app->config);
+	key_wipe(&app->options.config, sizeof app->options.config);
 }
 
 int main(int argc, char **argv)
@@ -365,12 +378,11 @@ int main(int argc, char **argv)
 
 	app.owner = (struct os_owner){ .deliver = deliver, .complain = complain };
 	app.tracer.note = note;
-	app.address.port = 3340;
-	app.times = OS_TCP_TIMES;
-	end = parse(&app, argc, argv);
+	end = relay_options_parse(&app.options, argc, argv);
 	if (end < 0) end = start(&app);
 	if (end < 0) {
 		serve(&app);
+		leave(&app);
 		end = OS_EXIT_FINE;
 	}
 	release(&app);

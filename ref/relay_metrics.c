@@ -385,3 +385,5 @@ void metrics_index(const struct relay *r, uint64_t now, struct reply *o)
 		reply_format(o, "<li><a href=\"/debug/%s\">/debug/%s</a>: %s</li>\n", page[i][0], page[i][0], page[i][1]);
 	reply_format(o, "</ul></body></html>\n");
 }
+
+void relay_metrics(const struct relay *r, uint64_t now, struct reply *reply) { metrics_varz(r, now, reply); }

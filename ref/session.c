@@ -128,7 +128,7 @@ void session_accepted(struct relay *r, const struct event *e, struct actions *ou
 	s->phase = SESSION_TLS;
 	s->phase_deadline = e->now + r->config.http_timeout; /* HTTP-022: TLS and request together */
 	relay_note(r, &(struct note){ .kind = NOTE_ACCEPTED, .now = e->now, .token = e->token });
-	if (r->sessions > r->config.sessions_max || r->leaving) {
+	if (r->sessions > r->config.sessions_max || r->leaving || r->drain.on) {
 		session_close(r, s, e->now, "too many connections", true, out);
 		return;
 	}

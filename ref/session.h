@@ -9,6 +9,7 @@
  * relay_websocket.c the DERP stream in WebSocket messages        (HTTP-026..HTTP-033)
  * relay_route.c   frames of the steady state, where packets go    (SRV)
  * relay_peers.c   who is here: keys, duplicates, PeerGone, watchers (DUP, PGR)
+ * relay_drain.c   going in peace                                  (SRV-034)
  * relay_mesh.c    links to the other relays, forwarders           (MSH)
  * relay.c         the machine: configuration, dispatch, timers, views */
 #ifndef REF_SESSION_H
@@ -138,6 +139,14 @@ struct relay_config {
 	struct limit accepts;
 };
 
+/* COMMAND_DRAIN under way. */
+struct relay_drain {
+	bool on;
+	uint64_t began, span;
+	uint32_t total, closed; /* regular clients at its begin; closed since */
+	uint32_t told, cursor;  /* slots: up to here it was told, was closed */
+};
+
 struct relay_link {
 	struct mesh *mesh;
 	enum mesh_state state; /* as last seen */
@@ -168,6 +177,7 @@ struct relay {
 	uint64_t history;
 	bool leaving, stopped;
 	uint32_t leave_cursor;
+	struct relay_drain drain;
 	uint32_t mesh_keys, regular;
 	uint64_t wall_ns; /* at START */
 	uint32_t turn_max;
@@ -352,6 +362,11 @@ uint64_t links_deadline(const struct relay *r);
 void links_forward(struct relay *r, uint64_t now, uint32_t peer, const uint8_t *src, const uint8_t *p, uint32_t n, struct packet *owner,
                    struct actions *out);
 void links_leave(struct relay *r, uint64_t now, struct actions *out);
+
+/* relay_drain.c */
+void drain_begin(struct relay *r, uint64_t now, uint64_t span, struct actions *out);
+void drain_on(struct relay *r, uint64_t now, struct actions *out);
+uint64_t drain_deadline(const struct relay *r);
 
 /* relay.c */
 void relay_note(const struct relay *r, const struct note *note);
