@@ -43,7 +43,8 @@ static const char help[] =
 
 enum option_id { HELP = 1, VERSION, UNIT, JITTER };
 static const struct os_option options[] = {
-	{ HELP, "help", 'h', false }, { VERSION, "version", 0, false }, { UNIT, "unit", 0, true }, { JITTER, "jitter", 0, true }, { 0, NULL, 0, false },
+	{ HELP, "help", 'h', false }, { VERSION, "version", 0, false }, { UNIT, "unit", 0, true }, { JITTER, "jitter", 0, true },
+	{ 0, NULL, 0, false },
 };
 
 struct held {

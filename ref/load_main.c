@@ -57,7 +57,8 @@ static const char help[] =
 	"  -h, --help              this text\n"
 	"      --version\n"
 	"\n"
-	"Exit codes: 0 fine, 1 packets that should not have come, connections that ended, or, of failover, who did not come back, 2 bad usage or input, 3 no connection.\n";
+	"Exit codes: 0 fine, 1 packets that should not have come, connections that ended, or, of failover, who did not come back, 2 bad usage or "
+        "input, 3 no connection.\n";
 
 enum option_id {
 	HELP = 1,

@@ -62,8 +62,8 @@ static char *client_text(const struct swarm_config *c)
 	size_t cap = c->app_name.n + 600, n;
 	char *text = mem_alloc(cap);
 
-	n = (size_t)snprintf(text, cap, "raw=%s\nplain=%s\nwebsocket=%s\ninsecure=%s\nfast-start=%s\n", c->raw ? "on" : "off", c->plain ? "on" : "off",
-	                     c->websocket ? "on" : "off", c->insecure ? "on" : "off", fast_names[c->fast]);
+	n = (size_t)snprintf(text, cap, "raw=%s\nplain=%s\nwebsocket=%s\ninsecure=%s\nfast-start=%s\n", c->raw ? "on" : "off",
+	                     c->plain ? "on" : "off", c->websocket ? "on" : "off", c->insecure ? "on" : "off", fast_names[c->fast]);
 	if (c->high_water != 0) n += (size_t)snprintf(text + n, cap - n, "high-water=%u\n", c->high_water);
 	if (c->app_name.n != 0) n += (size_t)snprintf(text + n, cap - n, "app-name=%.*s\n", (int)c->app_name.n, c->app_name.p);
 	n += add_key(text + n, cap - n, "mesh-key", &c->mesh_key);
