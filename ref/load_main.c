@@ -57,8 +57,8 @@ static const char help[] =
 	"  -h, --help              this text\n"
 	"      --version\n"
 	"\n"
-	"Exit codes: 0 fine, 1 packets that should not have come, connections that ended, or, of failover, who did not come back, 2 bad usage or "
-        "input, 3 no connection.\n";
+	"Exit codes: 0 fine, 1 packets that should not have come, connections that ended, of failover: who did not come back; 2 bad usage or\n"
+	"input, 3 no connection.\n";
 
 enum option_id {
 	HELP = 1,
@@ -244,6 +244,7 @@ static int add_map(struct app *app)
 	if (file == NULL) return os_cli_usage(&app->cli, "%s: %s", app->map_file, strerror(errno));
 	n = fread(text, 1, sizeof text, file);
 	fclose(file);
+	if (n == 0) return os_cli_usage(&app->cli, "%s: found nothing to read, expected a DERP map", app->map_file);
 	for (size_t i = 0; i < n; i++)
 		if (text[i] == '\n' || text[i] == '\r') text[i] = ' ';
 	os_config_add(&app->config, "map=%.*s\n", (int)n, text);
@@ -283,6 +284,7 @@ static int parse(struct app *app, int argc, char **argv)
 	if (app->urls == 0 && (app->map_file == NULL || app->mode == MODE_NONE))
 		return os_cli_usage(&app->cli, "expected what to do and a URL, such as: throughput http://127.0.0.1:3340/derp");
 	if (app->clients == 0) app->clients = app->mode == MODE_LOGINS ? app->logins : clients_default[app->mode];
+	if (app->urls != 0 && app->map_file != NULL) return os_cli_usage(&app->cli, "expected either a URL or --derp-map");
 	if (app->kill != 0 && app->mode != MODE_FAILOVER) return os_cli_usage(&app->cli, "--kill is of failover");
 	if ((app->mode == MODE_LATENCY || app->mode == MODE_FAILOVER) && app->rate == 0) app->rate = 1000;
 	return configure(app);
