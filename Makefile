@@ -44,7 +44,7 @@ REPLAYS = $(FUZZ:fuzz/%.c=$(BUILD)/fuzz-%)
 TEST_PROGRAMS = $(TESTS:%.c=$(BUILD)/tests/%)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop bench bench-relay soak proof install-deps format clean help tests replays objects force
+.PHONY: all install uninstall demo test test-units test-unit check rules coverage interop failover bench bench-relay soak proof install-deps format clean help tests replays objects force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -204,6 +204,10 @@ proof: ## the long versions of what must be shown
 interop: ## our relay and client over loopback, against each other and, where Go is there, against the original
 	@.ci/install build
 	@.ci/interop
+
+failover: ## three relays over TLS, 300 clients, 20 kills: failover times beside the simulator's of the same story
+	@.ci/install test
+	@.ci/failover
 
 bench-relay: ## derp-load on our relay, a bare one and, where it can be had, the original, in one run
 	@.ci/install build

@@ -11,6 +11,7 @@
 #include "swarm.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ enum { PIDS_MAX = 8, STEPS = 3 };
 
 static const char help[] =
 	"usage: derp-load throughput|latency|fan-in|idle|logins URL [URL2] [OPTIONS]\n"
+	"       derp-load failover --derp-map FILE [--kill PID] [OPTIONS]\n"
 	"\n"
 	"Puts load on a DERP relay. URL is http://HOST:PORT/derp or https://...; with URL2 packets go from clients at URL to\n"
 	"clients at URL2: over the mesh, if that is another relay of the region.\n"
@@ -29,12 +31,17 @@ static const char help[] =
 	"  idle        clients that only stay\n"
 	"  logins      clients that log in and leave, --logins at a time\n"
 	"\n"
-	"      --clients N         clients in all (default 20; fan-in 11; idle 1000; logins: --logins)\n"
+	"  failover    pairs that send to each other at --rate while a relay dies: how long is each client, each pair, without\n"
+	"\n"
+	"      --derp-map FILE     a DERP map instead of a URL: each client takes a region of it, drawn, and every second one begins\n"
+	"                          with another node\n"
+	"      --kill PID          failover: ends this process with SIGKILL when the measured time begins\n"
+	"      --clients N         clients in all (default 20; fan-in 11; idle 1000; logins: --logins; failover 300)\n"
 	"      --pairs N           the same, two clients each\n"
 	"      --size N            bytes of a packet, 24 to 65536 (default 200)\n"
 	"      --batch N           packets that a client writes at once (default 1)\n"
 	"      --window N          packets on their way from a sender, at most (default 32)\n"
-	"      --rate N            latency: packets a second in all (default 1000); throughput, fan-in: none unless given\n"
+	"      --rate N            latency, failover: packets a second in all (default 1000); throughput, fan-in: none unless given\n"
 	"      --logins N          logins at a time (default 16)\n"
 	"      --time T            how long to measure (default 2s; idle: how long to wait before reading memory)\n"
 	"      --warmup T          load before measuring (default 300ms)\n"
@@ -51,7 +58,8 @@ static const char help[] =
 	"  -h, --help              this text\n"
 	"      --version\n"
 	"\n"
-	"Exit codes: 0 fine, 1 packets that should not have come or connections that ended, 2 bad usage or input, 3 no connection.\n";
+	"Exit codes: 0 fine, 1 packets that should not have come, connections that ended, of failover: who did not come back; 2 bad usage or\n"
+	"input, 3 no connection.\n";
 
 enum option_id {
 	HELP = 1,
@@ -74,7 +82,9 @@ enum option_id {
 	MESH_PSK,
 	SET,
 	JSON,
-	CA
+	CA,
+	DERP_MAP,
+	KILL
 };
 
 static const struct os_option options[] = {
@@ -98,14 +108,16 @@ static const struct os_option options[] = {
 	{ RAW, "raw", 0, false },
 	{ MESH_PSK, "mesh-psk-file", 0, true },
 	{ SET, "set", 0, true },
+	{ DERP_MAP, "derp-map", 0, true },
+	{ KILL, "kill", 0, true },
 	{ JSON, "json", 0, false },
 	{ 0, NULL, 0, false },
 };
 
-enum mode { MODE_NONE, MODE_THROUGHPUT, MODE_LATENCY, MODE_FAN_IN, MODE_IDLE, MODE_LOGINS, MODES };
-static const char *const mode_names[MODES] = { "", "throughput", "latency", "fan-in", "idle", "logins" };
-static const char *const jobs[MODES] = { "", "pairs", "pairs", "fan-in", "idle", "logins" };
-static const uint64_t clients_default[MODES] = { 0, 20, 20, 11, 1000, 0 };
+enum mode { MODE_NONE, MODE_THROUGHPUT, MODE_LATENCY, MODE_FAN_IN, MODE_IDLE, MODE_LOGINS, MODE_FAILOVER, MODES };
+static const char *const mode_names[MODES] = { "", "throughput", "latency", "fan-in", "idle", "logins", "failover" };
+static const char *const jobs[MODES] = { "", "pairs", "pairs", "fan-in", "idle", "logins", "mates" };
+static const uint64_t clients_default[MODES] = { 0, 20, 20, 11, 1000, 0, 300 };
 
 /* What was used between two moments, of all relays together. */
 struct cost {
@@ -118,7 +130,8 @@ struct app {
 	struct os_config config;
 	enum mode mode;
 	const char *url[2], *mesh_psk_file;
-	uint32_t pid[PIDS_MAX], pids, urls;
+	const char *map_file;
+	uint32_t pid[PIDS_MAX], pids, urls, kill;
 	bool json;
 	uint64_t clients, size, batch, window, rate, logins, time, warmup, timeout, drain;
 	struct swarm *swarm;
@@ -129,6 +142,7 @@ struct app {
 	struct cost cost;         /* of the measured time */
 	struct swarm_count count; /* the same */
 	struct swarm_count all;   /* from the first packet to the end of --drain: what the relay's own counters are to agree with */
+	uint32_t silent;          /* failover: flows without a packet at the end */
 	uint64_t resident[STEPS]; /* idle: with 0, a tenth and all of the clients */
 	bool complained;
 };
@@ -156,24 +170,28 @@ static int set_argument(struct app *app)
 		for (int i = 1; i < MODES; i++)
 			if (strcmp(app->cli.value, mode_names[i]) == 0) app->mode = (enum mode)i;
 		if (app->mode != MODE_NONE) return -1;
-		return os_cli_usage(&app->cli, "found '%s', expected throughput, latency, fan-in, idle or logins", app->cli.value);
+		return os_cli_usage(&app->cli, "found '%s', expected throughput, latency, fan-in, idle, logins or failover", app->cli.value);
 	}
 	if (app->urls == 2) return os_cli_usage(&app->cli, "two URLs are enough, found also '%s'", app->cli.value);
 	app->url[app->urls++] = app->cli.value;
 	return -1;
 }
 
-static int set_pid(struct app *app)
+static int process(struct app *app, uint32_t *out)
 {
 	struct os_usage usage;
 	uint64_t pid;
 
 	if (!os_cli_u64(&app->cli, 1, INT32_MAX, &pid)) return OS_EXIT_USAGE;
+	*out = (uint32_t)pid;
+	if (os_usage_of(*out, &usage)) return -1;
+	return os_cli_usage(&app->cli, "--%s: there is no process %s whose use can be read", app->cli.name, app->cli.value);
+}
+
+static int set_pid(struct app *app)
+{
 	if (app->pids == PIDS_MAX) return os_cli_usage(&app->cli, "at most %d times --pid", PIDS_MAX);
-	if (!os_usage_of((uint32_t)pid, &usage))
-		return os_cli_usage(&app->cli, "--pid: there is no process %s whose use can be read", app->cli.value);
-	app->pid[app->pids++] = (uint32_t)pid;
-	return -1;
+	return process(app, &app->pid[app->pids++]);
 }
 
 static int number(struct app *app, uint64_t min, uint64_t max, uint64_t *out) { return os_cli_u64(&app->cli, min, max, out) ? -1 : OS_EXIT_USAGE; }
@@ -207,6 +225,8 @@ static int set_option(struct app *app, int id)
 	case TIMEOUT: return duration(app, &app->timeout);
 	case DRAIN: return duration(app, &app->drain);
 	case PID: return set_pid(app);
+	case KILL: return process(app, &app->kill);
+	case DERP_MAP: app->map_file = app->cli.value; return -1;
 	case CA: app->tls_config.ca_file = app->cli.value; return -1;
 	case INSECURE: return line(app, "insecure=on");
 	case WEBSOCKET: return line(app, "websocket=on");
@@ -217,6 +237,23 @@ static int set_option(struct app *app, int id)
 	case OS_CLI_ARGUMENT: return set_argument(app);
 	default: return OS_EXIT_USAGE;
 	}
+}
+
+/* On one line, as configurations have it: no string of JSON goes over a line's end. */
+static int add_map(struct app *app)
+{
+	FILE *file = fopen(app->map_file, "re");
+	char text[sizeof app->config.text];
+	size_t n;
+
+	if (file == NULL) return os_cli_usage(&app->cli, "%s: %s", app->map_file, strerror(errno));
+	n = fread(text, 1, sizeof text, file);
+	fclose(file);
+	if (n == 0) return os_cli_usage(&app->cli, "%s: found nothing to read, expected a DERP map", app->map_file);
+	for (size_t i = 0; i < n; i++)
+		if (text[i] == '\n' || text[i] == '\r') text[i] = ' ';
+	os_config_add(&app->config, "map=%.*s\n", (int)n, text);
+	return -1;
 }
 
 static int configure(struct app *app)
@@ -230,7 +267,8 @@ static int configure(struct app *app)
 		key_hex(mesh_key.b, hex);
 		os_config_add(&app->config, "mesh-key=%.*s\n", KEY_HEX, hex);
 	}
-	os_config_add(&app->config, "url=%s\n", app->url[0]);
+	if (app->map_file != NULL && add_map(app) >= 0) return OS_EXIT_USAGE;
+	if (app->urls != 0) os_config_add(&app->config, "url=%s\n", app->url[0]);
 	if (app->urls == 2) os_config_add(&app->config, "url2=%s\n", app->url[1]);
 	os_config_add(&app->config, "job=%s\nclients=%llu\nlogins=%llu\nsize=%llu\nbatch=%llu\nwindow=%llu\nrate=%llu\n", jobs[app->mode],
 	              (unsigned long long)app->clients, (unsigned long long)app->logins, (unsigned long long)app->size,
@@ -248,9 +286,12 @@ static int parse(struct app *app, int argc, char **argv)
 	os_cli_init(&app->cli, "derp-load", options, argc, argv);
 	while ((id = os_cli_next(&app->cli)) != OS_CLI_END)
 		if ((end = set_option(app, id)) >= 0) return end;
-	if (app->urls == 0) return os_cli_usage(&app->cli, "expected what to do and a URL, such as: throughput http://127.0.0.1:3340/derp");
+	if (app->urls == 0 && (app->map_file == NULL || app->mode == MODE_NONE))
+		return os_cli_usage(&app->cli, "expected what to do and a URL, such as: throughput http://127.0.0.1:3340/derp");
 	if (app->clients == 0) app->clients = app->mode == MODE_LOGINS ? app->logins : clients_default[app->mode];
-	if (app->mode == MODE_LATENCY && app->rate == 0) app->rate = 1000;
+	if (app->urls != 0 && app->map_file != NULL) return os_cli_usage(&app->cli, "expected either a URL or --derp-map");
+	if (app->kill != 0 && app->mode != MODE_FAILOVER) return os_cli_usage(&app->cli, "--kill is of failover");
+	if ((app->mode == MODE_LATENCY || app->mode == MODE_FAILOVER) && app->rate == 0) app->rate = 1000;
 	return configure(app);
 }
 
@@ -268,10 +309,13 @@ static void read_cost(const struct app *app, struct cost *cost)
 	}
 }
 
-/* Turns until the time has come. Without waiting in the kernel where packets have due times: epoll sleeps by milliseconds. */
+/* Turns until the time has come. Without waiting in the kernel where latency is measured: epoll sleeps by milliseconds. In failover
+ * the relays may need the core. */
 static void run_until(struct app *app, uint64_t until)
 {
-	while (os_now() < until && os_loop_signal(app->loop) == 0) os_loop_turn(app->loop, app->rate != 0 ? 0 : until);
+	bool spin = app->rate != 0 && app->mode != MODE_FAILOVER;
+
+	while (os_now() < until && os_loop_signal(app->loop) == 0) os_loop_turn(app->loop, spin ? 0 : until);
 }
 
 static void command(struct app *app, enum command_verb verb, const char *text)
@@ -333,6 +377,22 @@ static void drain(struct app *app)
 	}
 }
 
+/* A flow is silent that nothing has come of for a second and two of its intervals. */
+static void measure_failover(struct app *app)
+{
+	uint64_t patience = NS_S + 2 * app->clients * NS_S / app->rate, now;
+
+	swarm_count_reset(app->swarm);
+	command(app, COMMAND_SET, "fault=now");
+	if (app->kill != 0) kill((pid_t)app->kill, SIGKILL);
+	app->cost.wall_ns = os_now();
+	run_until(app, app->cost.wall_ns + app->time);
+	app->cost.wall_ns = os_now() - app->cost.wall_ns;
+	app->count = *swarm_count(app->swarm);
+	now = os_host_now(app->host);
+	app->silent = swarm_flows_silent(app->swarm, now > patience ? now - patience : 0);
+}
+
 /* Memory is read with none, a tenth and all of the clients: the slope leaves out what the relay needs anyway. */
 static int measure_idle(struct app *app)
 {
@@ -357,7 +417,10 @@ static int run(struct app *app)
 	if (app->mode != MODE_LOGINS && (end = open_clients(app, app->clients)) >= 0) return end;
 	command(app, COMMAND_SET, "running=on");
 	run_until(app, os_now() + app->warmup);
-	measure(app);
+	if (app->mode == MODE_FAILOVER)
+		measure_failover(app);
+	else
+		measure(app);
 	if (app->drain != 0) drain(app);
 	if (app->mode == MODE_LOGINS && app->count.logins == 0) return cannot(app, "nobody could log in");
 	return -1;
@@ -496,10 +559,104 @@ static void result_json(const struct app *app)
 	json_writer_free(&w);
 }
 
+/* ---- the result of failover ---- */
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Nearest rank; those who never came back stand behind all others, at the end of the run. `ns` ascends. */
+static uint64_t quantile(const struct app *app, const struct swarm_failover *f, uint32_t per_mille)
+{
+	uint64_t all = (uint64_t)f->n + f->never, rank = (all * per_mille + 999) / 1000;
+
+	return all == 0 ? 0 : rank <= f->n ? f->ns[rank - 1] : app->cost.wall_ns;
+}
+
+static void failover_text(const struct app *app, const char *what, const struct swarm_failover *f)
+{
+	printf("%-8s %6u %7.1f ms %7.1f ms %7.1f ms %6u\n", what, f->n + f->never, (double)quantile(app, f, 500) / 1e6,
+	       (double)quantile(app, f, 950) / 1e6, (double)quantile(app, f, 1000) / 1e6, f->never);
+}
+
+static void failover_json(const struct app *app, struct json_writer *w, const char *what, const struct swarm_failover *f)
+{
+	json_name(w, what);
+	json_open(w, '{');
+	field_u64(w, "n", f->n + f->never);
+	field_u64(w, "never", f->never);
+	field_u64(w, "p50_ns", quantile(app, f, 500));
+	field_u64(w, "p95_ns", quantile(app, f, 950));
+	field_u64(w, "max_ns", quantile(app, f, 1000));
+	json_name(w, "times_ns");
+	json_open(w, '[');
+	for (uint32_t i = 0; i < f->n; i++) json_put_u64(w, f->ns[i]);
+	json_close(w, ']');
+	json_close(w, '}');
+}
+
+/* Times in ns; those of who never came back are not in times_ns, and stand for `wall_ns` in the others. */
+static void result_failover_json(const struct app *app, const struct swarm_failover *clients, const struct swarm_failover *pairs)
+{
+	struct json_writer w;
+
+	json_writer_init(&w);
+	json_open(&w, '{');
+	field_u64(&w, "schema", 1);
+	json_name(&w, "mode");
+	json_put_string(&w, mode_names[app->mode], strlen(mode_names[app->mode]));
+	field_u64(&w, "clients", app->clients);
+	field_u64(&w, "rate", app->rate);
+	field_u64(&w, "wall_ns", app->cost.wall_ns);
+	field_u64(&w, "ready", app->count.ready);
+	field_u64(&w, "silent", app->silent);
+	field_u64(&w, "ended", app->count.ended);
+	field_u64(&w, "failed", app->count.failed);
+	field_u64(&w, "logins", app->count.logins);
+	field_u64(&w, "sent", app->count.sent);
+	field_u64(&w, "delivered", app->count.delivered);
+	field_u64(&w, "wrong", app->count.wrong);
+	failover_json(app, &w, "client", clients);
+	failover_json(app, &w, "pair", pairs);
+	json_close(&w, '}');
+	printf("%.*s\n", (int)w.n, w.p);
+	json_writer_free(&w);
+}
+
+static void result_failover_text(const struct app *app, const struct swarm_failover *clients, const struct swarm_failover *pairs)
+{
+	printf("failover      n        p50        p95        max  never\n");
+	failover_text(app, "clients", clients);
+	failover_text(app, "pairs", pairs);
+	printf("%llu of %llu clients are logged in, %llu of %llu packets came, %u flows are silent, wrong %llu, attempts failed %llu\n",
+	       (unsigned long long)app->count.ready, (unsigned long long)app->clients, (unsigned long long)app->count.delivered,
+	       (unsigned long long)app->count.sent, app->silent, (unsigned long long)app->count.wrong, (unsigned long long)app->count.failed);
+}
+
+static int tell_failover(const struct app *app)
+{
+	struct swarm_failover clients = swarm_failover_clients(app->swarm), pairs = swarm_failover_pairs(app->swarm);
+	bool lost = app->count.ready != app->clients || app->silent != 0 || clients.never + pairs.never != 0;
+
+	qsort(clients.ns, clients.n, sizeof *clients.ns, by_size);
+	qsort(pairs.ns, pairs.n, sizeof *pairs.ns, by_size);
+	if (app->json)
+		result_failover_json(app, &clients, &pairs);
+	else
+		result_failover_text(app, &clients, &pairs);
+	free(clients.ns);
+	free(pairs.ns);
+	return lost || app->count.wrong != 0 ? OS_EXIT_FINDING : OS_EXIT_FINE;
+}
+
 static int tell(const struct app *app)
 {
 	struct result r = result_of(app);
 
+	if (app->mode == MODE_FAILOVER) return tell_failover(app);
 	if (app->json)
 		result_json(app);
 	else

@@ -12,20 +12,21 @@
 enum { GENERATION_BITS = 24 }; /* connections that a client may have before its successor's tokens could be its own */
 
 struct swarm_config {
-	struct config_text url, url2, app_name;
+	struct config_text url, url2, map, app_name;
 	struct key mesh_key, server_key;
-	bool raw, websocket, insecure;
+	bool raw, plain, websocket, insecure;
 	uint32_t clients, logins, job, size, batch, window, fast, high_water;
 	uint64_t rate, patience;
 };
 
-static const char *const job_names[] = { "pairs", "fan-in", "idle", "logins", NULL };
+static const char *const job_names[] = { "pairs", "fan-in", "idle", "logins", "mates", NULL };
 static const char *const fast_names[] = { "auto", "always", "never", NULL };
 
 #define FIELD(member) offsetof(struct swarm_config, member)
 static const struct config_key config_table[] = {
 	{ "url", CONFIG_TEXT, FIELD(url), 0, 0, NULL },
 	{ "url2", CONFIG_TEXT, FIELD(url2), 0, 0, NULL },
+	{ "map", CONFIG_TEXT, FIELD(map), 0, 0, NULL },
 	{ "clients", CONFIG_U32, FIELD(clients), 1, SWARM_CLIENTS_MAX, NULL },
 	{ "logins", CONFIG_U32, FIELD(logins), 1, SWARM_CLIENTS_MAX, NULL },
 	{ "job", CONFIG_ENUM, FIELD(job), 0, 0, job_names },
@@ -37,6 +38,7 @@ static const struct config_key config_table[] = {
 	{ "mesh-key", CONFIG_KEY, FIELD(mesh_key), 0, 0, NULL },
 	{ "server-key", CONFIG_KEY, FIELD(server_key), 0, 0, NULL },
 	{ "raw", CONFIG_BOOL, FIELD(raw), 0, 0, NULL },
+	{ "plain", CONFIG_BOOL, FIELD(plain), 0, 0, NULL },
 	{ "websocket", CONFIG_BOOL, FIELD(websocket), 0, 0, NULL },
 	{ "insecure", CONFIG_BOOL, FIELD(insecure), 0, 0, NULL },
 	{ "fast-start", CONFIG_ENUM, FIELD(fast), 0, 0, fast_names },
@@ -60,8 +62,8 @@ static char *client_text(const struct swarm_config *c)
 	size_t cap = c->app_name.n + 600, n;
 	char *text = mem_alloc(cap);
 
-	n = (size_t)snprintf(text, cap, "raw=%s\nwebsocket=%s\ninsecure=%s\nfast-start=%s\n", c->raw ? "on" : "off", c->websocket ? "on" : "off",
-	                     c->insecure ? "on" : "off", fast_names[c->fast]);
+	n = (size_t)snprintf(text, cap, "raw=%s\nplain=%s\nwebsocket=%s\ninsecure=%s\nfast-start=%s\n", c->raw ? "on" : "off",
+	                     c->plain ? "on" : "off", c->websocket ? "on" : "off", c->insecure ? "on" : "off", fast_names[c->fast]);
 	if (c->high_water != 0) n += (size_t)snprintf(text + n, cap - n, "high-water=%u\n", c->high_water);
 	if (c->app_name.n != 0) n += (size_t)snprintf(text + n, cap - n, "app-name=%.*s\n", (int)c->app_name.n, c->app_name.p);
 	n += add_key(text + n, cap - n, "mesh-key", &c->mesh_key);
@@ -70,28 +72,44 @@ static char *client_text(const struct swarm_config *c)
 	return text;
 }
 
-static char *member_text(const char *url, const struct key *key, const char *shared)
+/* where: `url=..` or `region=..`. */
+static char *member_text(const char *where, const struct key *key, const char *shared)
 {
-	size_t cap = strlen(url) + strlen(shared) + 200;
+	size_t cap = strlen(where) + strlen(shared) + 200;
 	char *text = mem_alloc(cap), hex[KEY_HEX];
 
 	key_hex(key->b, hex);
-	snprintf(text, cap, "key=%.*s\nurl=%s\n%s", KEY_HEX, hex, url, shared);
+	snprintf(text, cap, "key=%.*s\n%s\n%s", KEY_HEX, hex, where, shared);
 	return text;
+}
+
+static char *text_join(const char *name, const char *p, size_t n)
+{
+	size_t name_n = strlen(name);
+	char *text = mem_zero(name_n + n + 1, 1);
+
+	memcpy(text, name, name_n);
+	memcpy(text + name_n, p, n);
+	return text;
+}
+
+static bool where_good(const struct swarm_config *c, const char *where, char error[200])
+{
+	static const struct key any = { { 1 } };
+	char *shared = client_text(c), *text = member_text(where, &any, shared);
+	bool good = client_config_check(text, strlen(text), error);
+
+	free(text);
+	free(shared);
+	return good;
 }
 
 static bool url_good(const struct swarm_config *c, struct config_text url, char error[200])
 {
-	static const struct key any = { { 1 } };
-	char *shared = client_text(c), *copy = mem_zero(url.n + 1, 1), *text;
-	bool good;
+	char *where = text_join("url=", url.p, url.n);
+	bool good = where_good(c, where, error);
 
-	memcpy(copy, url.p, url.n);
-	text = member_text(copy, &any, shared);
-	good = client_config_check(text, strlen(text), error);
-	free(text);
-	free(copy);
-	free(shared);
+	free(where);
 	return good;
 }
 
@@ -101,14 +119,50 @@ static bool complain(char error[200], const char *text)
 	return false;
 }
 
+/* `region=` with the nodes in the order that begins with node `first`; to be freed. */
+static char *region_text_from(const struct derp_region *region, uint32_t first)
+{
+	uint32_t *order = mem_alloc((uint64_t)region->nodes * sizeof *order);
+	size_t cap = 1024, n;
+	char *text = mem_alloc(cap);
+
+	for (uint32_t i = 0; i < region->nodes; i++) order[i] = (first + i) % region->nodes;
+	n = (size_t)snprintf(text, cap, "region=");
+	while (derp_region_json(region, order, text + n, cap - n) == 0) text = mem_grow(text, cap *= 2);
+	free(order);
+	return text;
+}
+
+static bool map_good(const struct swarm_config *c, char error[200])
+{
+	char why[DERPMAP_ERROR_SIZE];
+	struct derp_map *map = derp_map_parse(c->map.p, c->map.n, why);
+	bool good = map != NULL && map->regions != 0;
+
+	if (map == NULL)
+		snprintf(error, 200, "map=: %.180s", why);
+	else if (!good)
+		complain(error, "map=: expected a region, there is none");
+	for (uint32_t i = 0; good && i < map->regions; i++) {
+		char *where = region_text_from(&map->region[i], 0);
+		good = map->region[i].nodes != 0 ? where_good(c, where, error) : complain(error, "map=: expected nodes in each region");
+		free(where);
+	}
+	derp_map_free(map);
+	return good;
+}
+
 static bool parse(const char *text, size_t n, struct swarm_config *c, char error[200])
 {
 	*c = (struct swarm_config){ .clients = 2, .logins = 16, .size = 200, .batch = 1, .window = 32, .patience = NS_S };
 	if (!config_parse(text, n, config_table, c, error)) return false;
-	if (c->url.n == 0) return complain(error, "url= is missing");
-	if (c->job == SWARM_PAIRS && c->clients % 2 != 0) return complain(error, "clients= must be even for job=pairs");
+	if ((c->url.n == 0) == (c->map.n == 0)) return complain(error, "expected either url= or map=");
+	if ((c->job == SWARM_PAIRS || c->job == SWARM_MATES) && c->clients % 2 != 0)
+		return complain(error, "clients= must be even for job=pairs and job=mates");
+	if (c->job == SWARM_MATES && c->rate == 0) return complain(error, "rate= is missing: job=mates has an open loop");
 	if (c->job == SWARM_FAN_IN && c->clients < 2) return complain(error, "clients= must be at least 2 for job=fan-in");
 	if (c->batch > c->window) return complain(error, "batch= must not exceed window=");
+	if (c->map.n != 0) return map_good(c, error);
 	return url_good(c, c->url, error) && (c->url2.n == 0 || url_good(c, c->url2, error));
 }
 
@@ -131,6 +185,17 @@ static void timer_follow(struct swarm *s, uint32_t member)
 	if (at != TIME_NEVER) timer_set(&s->timers, &m->timer, at);
 }
 
+/* Where a client is to go; to be freed. */
+static char *member_where(struct swarm *s, uint32_t member)
+{
+	bool receives = s->job == SWARM_PAIRS ? member % 2 == 1 : s->job == SWARM_FAN_IN && member == 0;
+	const struct derp_region *region;
+
+	if (s->map == NULL) return text_join("url=", s->url[receives], strlen(s->url[receives]));
+	region = &s->map->region[rng_range(&s->rng, RNG_JITTER, 0, s->map->regions - 1)];
+	return region_text_from(region, member / 2 % region->nodes);
+}
+
 static void member_open(struct swarm *s, uint64_t now, uint32_t member)
 {
 	struct swarm_member *m = &s->member[member];
@@ -140,15 +205,15 @@ static void member_open(struct swarm *s, uint64_t now, uint32_t member)
 		                     .slot_count = CLIENT_SLOTS,
 		                     .turn_max = s->turn_max,
 		                     .low_water = s->low_water };
-	bool receives = s->job == SWARM_PAIRS ? member % 2 == 1 : s->job == SWARM_FAN_IN && member == 0;
+	char *where = member_where(s, member), *text;
 	struct key key;
-	char *text;
 
 	rng_bytes(&s->rng, RNG_KEY, key.b, sizeof key.b);
 	rng_bytes(&s->rng, RNG_KEY, start.seed, sizeof start.seed);
 	key_clamp(&key);
 	key_public(&key, &m->public_key);
-	text = member_text(s->url[receives], &key, s->client_text);
+	text = member_text(where, &key, s->client_text);
+	free(where);
 	start.config = text, start.config_n = strlen(text);
 	m->client = client_new(&s->env);
 	m->uses++;
@@ -187,6 +252,7 @@ static void on_ready(struct swarm *s, uint64_t now, uint32_t member)
 	s->member[member].ready = true;
 	s->count.ready++;
 	s->count.logins++;
+	failover_back(s, now, member);
 	settled(s, now, member);
 	if (s->job == SWARM_LOGINS)
 		member_leave(s, now, member);
@@ -201,6 +267,7 @@ static void on_disconnected(struct swarm *s, uint64_t now, uint32_t member, enum
 	if (why != CLIENT_END_LEFT) {
 		s->count.ended += m->ready;
 		s->count.failed += !m->ready;
+		if (m->ready) failover_lost(s, member);
 	}
 	s->count.ready -= m->ready;
 	m->ready = false;
@@ -248,13 +315,7 @@ static void succeed(struct swarm *s, uint64_t now, uint32_t member)
 
 /* ---- the machine ---- */
 
-static char *copy(struct config_text t)
-{
-	char *text = mem_zero(t.n + 1, 1);
-
-	memcpy(text, t.p, t.n);
-	return text;
-}
+static char *copy(struct config_text t) { return text_join("", t.p, t.n); }
 
 static void start(struct swarm *s, const struct event *e)
 {
@@ -270,6 +331,7 @@ static void start(struct swarm *s, const struct event *e)
 	s->size = c.size, s->batch = c.batch, s->window = c.window, s->rate = c.rate, s->patience = c.patience;
 	s->url[0] = copy(c.url);
 	s->url[1] = copy(c.url2.n == 0 ? c.url : c.url2);
+	if (c.map.n != 0) s->map = derp_map_parse(c.map.p, c.map.n, (char[DERPMAP_ERROR_SIZE]){ 0 });
 	s->client_text = client_text(&c);
 	s->slot_first = start->slot_first, s->turn_max = start->turn_max, s->low_water = start->low_water, s->wall_ns = start->wall_ns;
 	s->member = mem_zero(s->clients, sizeof *s->member);
@@ -293,10 +355,11 @@ static void timer(struct swarm *s, uint64_t now)
 	flows_timer(s, now);
 }
 
+static bool says(const struct event_command *m, const char *text) { return m->n == strlen(text) && memcmp(m->p, text, m->n) == 0; }
+
 static void command(struct swarm *s, const struct event *e)
 {
 	const struct event_command *m = e->command;
-	static const char on[] = "running=on", off[] = "running=off";
 
 	if (m->verb == COMMAND_LEAVE) {
 		s->left = true;
@@ -305,8 +368,9 @@ static void command(struct swarm *s, const struct event *e)
 		return;
 	}
 	assert(m->verb == COMMAND_SET);
-	if (m->n == sizeof on - 1 && memcmp(m->p, on, m->n) == 0) flows_run(s, e->now, true);
-	if (m->n == sizeof off - 1 && memcmp(m->p, off, m->n) == 0) flows_run(s, e->now, false);
+	if (says(m, "running=on")) flows_run(s, e->now, true);
+	if (says(m, "running=off")) flows_run(s, e->now, false);
+	if (says(m, "fault=now")) failover_fault(s, e->now);
 }
 
 static void step(struct machine *machine, const struct event *e, struct actions *out, struct actions *up)
@@ -349,6 +413,8 @@ static void swarm_free(struct machine *machine)
 	free(s->client_text);
 	free(s->url[0]);
 	free(s->url[1]);
+	derp_map_free(s->map);
+	free(s->mates);
 	free(s->member);
 	free(s->flow);
 	free(s->waiting);
@@ -363,7 +429,7 @@ struct swarm *swarm_new(const struct machine_env *env)
 	s->machine.ops = &ops;
 	s->env = *env;
 	s->heard = UINT32_MAX;
-	s->patience_at = TIME_NEVER;
+	s->patience_at = s->fault_at = TIME_NEVER;
 	timers_init(&s->timers);
 	actions_init(&s->up);
 	return s;
@@ -374,6 +440,14 @@ struct swarm *swarm_new(const struct machine_env *env)
 const struct swarm_count *swarm_count(const struct swarm *s) { return &s->count; }
 const struct histogram *swarm_latency(const struct swarm *s) { return &s->latency; }
 const struct histogram *swarm_late(const struct swarm *s) { return &s->late; }
+
+uint32_t swarm_flows_silent(const struct swarm *s, uint64_t since)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->flows; i++) n += s->flow[i].heard_at < since;
+	return n;
+}
 
 bool swarm_is_over(const struct swarm *s)
 {

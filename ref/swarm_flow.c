@@ -21,27 +21,41 @@ static uint64_t get64(const uint8_t *p)
 	return v;
 }
 
+/* Each client is in one, as is its mate; their turns are drawn, so that nothing is known of when the two of a pair send. */
+static void mates_make(struct swarm *s)
+{
+	for (uint32_t i = 0; i < s->flows; i++) {
+		uint32_t at = (uint32_t)rng_range(&s->rng, RNG_JITTER, 0, i);
+		s->flow[i] = s->flow[at];
+		s->flow[at].from = i, s->flow[at].to = i ^ 1;
+	}
+	s->mates = mem_alloc((uint64_t)s->clients / 2 * sizeof *s->mates);
+}
+
 void flows_make(struct swarm *s)
 {
 	if (s->job == SWARM_PAIRS) s->flows = s->clients / 2;
 	if (s->job == SWARM_FAN_IN) s->flows = s->clients - 1;
+	if (s->job == SWARM_MATES) s->flows = s->clients;
 	s->flow = mem_zero(s->flows, sizeof *s->flow);
 	s->waiting = mem_zero(2 * (uint64_t)s->flows, sizeof *s->waiting); /* those of this turn behind those of the last */
-	for (uint32_t i = 0; i < s->flows; i++) {
+	for (uint32_t i = 0; i < s->flows && s->job != SWARM_MATES; i++) {
 		s->flow[i].from = s->job == SWARM_PAIRS ? 2 * i : i + 1;
 		s->flow[i].to = s->job == SWARM_PAIRS ? 2 * i + 1 : 0;
 	}
+	if (s->job == SWARM_MATES) mates_make(s);
 	s->turn = 1;
 	s->packet = packet_new(s->size);
 	memset(s->packet->bytes, 0x5a, s->size);
 	s->patience_at = TIME_NEVER;
 }
 
-/* The flow of which a client is an end: of pairs one, of a fan-in its own. */
+/* The flow of which a client is an end, in a closed loop: of pairs one, of a fan-in its own. */
 static uint32_t flow_of(const struct swarm *s, uint32_t member) { return s->job == SWARM_PAIRS ? member / 2 : member - 1; }
 
 static bool may_send(const struct swarm *s, const struct swarm_flow *f)
 {
+	if (s->job == SWARM_MATES) return f->from < s->opened && f->to < s->opened && !s->left;
 	return s->member[f->from].ready && s->member[f->to].ready && client_packets_queued(s->member[f->from].client) == 0;
 }
 
@@ -62,6 +76,7 @@ static void send(struct swarm *s, uint64_t now, struct swarm_flow *f, uint32_t n
 		put64(p + 16, due);
 		f->sent++;
 		s->count.sent++;
+		if (s->job == SWARM_MATES) failover_sent(s, f, due);
 		command.p = p;
 		swarm_step_member(s, f->from, &e);
 	}
@@ -111,7 +126,7 @@ void flows_member_ready(struct swarm *s, uint64_t now, uint32_t member)
 {
 	if (s->job == SWARM_FAN_IN && member == 0)
 		flows_run(s, now, s->running);
-	else if (s->flows != 0)
+	else if (s->flows != 0 && s->rate == 0)
 		refill(s, now, &s->flow[flow_of(s, member)]);
 }
 
@@ -132,10 +147,11 @@ void flows_packet(struct swarm *s, uint64_t now, uint32_t member, const struct a
 	}
 	s->count.lost += number - f->got;
 	f->got = number + 1;
-	f->sent_at = now;
+	f->sent_at = f->heard_at = now;
 	s->count.delivered++;
 	s->count.bytes += s->size;
 	histogram_add(&s->latency, now - due);
+	if (s->job == SWARM_MATES) failover_delivered(s, now, f, due);
 	refill(s, now, f);
 }
 

@@ -73,6 +73,69 @@ STORY(mesh_hop)
 	assert_int_equal(relay_counters(p->host[second].relay)->packets_forwarded_in, 100);
 }
 
+#define MAP_NODE(n) "{\"Name\":\"" n "\",\"RegionID\":1,\"HostName\":\"192.0.2.10" n "\",\"IPv6\":\"none\",\"DERPPort\":80}"
+#define MAP "map={\"Regions\":{\"1\":{\"RegionID\":1,\"Nodes\":[" MAP_NODE("1") "," MAP_NODE("2") "]}}}\n"
+
+static void crash(struct pair *p, int relay, const char *ip)
+{
+	struct address at = { .port = 80 };
+
+	assert_true(address_ip_parse(ip, strlen(ip), &at));
+	at.port = 80;
+	pair_listen_set(p, at, PAIR_REFUSE);
+	for (int s = 0; s < p->streams; s++)
+		for (int side = 0; side < 2; side++)
+			if (p->stream[s].used && p->stream[s].end[side].open && p->stream[s].end[side].host == relay) {
+				pair_abort(p, s, side);
+				pair_run(p);
+			}
+}
+
+static void assert_failover(const struct swarm_failover f, uint32_t n, uint32_t never, uint64_t min, uint64_t max)
+{
+	assert_int_equal(f.n, n);
+	assert_int_equal(f.never, never);
+	for (uint32_t i = 0; i < n; i++) assert_in_range(f.ns[i], min, max);
+	free(f.ns);
+}
+
+/* A pair at each of two nodes. One node dies; its two clients come back at the other after 5 to 15 ms (CLI-032). Their pair's time runs
+ * from the first packet that was due after the fault; nobody else was hit. */
+STORY(failover)
+{
+	int first = pair_relay(p, SERVER, MESH_LINE "mesh-with=http://192.0.2.102\n"), second, s;
+	const struct swarm_count *c;
+
+	second = pair_relay(p, C, MESH_LINE "mesh-with=http://192.0.2.101\n");
+	pair_advance(p, 6 * NS_S);
+	s = swarm(p, MAP "plain=on\njob=mates\nclients=4\nrate=40\n");
+	c = count(p, s);
+	assert_int_equal(relay_counters(p->host[first].relay)->accepts, 3); /* and the other relay */
+	assert_int_equal(relay_counters(p->host[second].relay)->accepts, 3);
+	set(p, s, "running=on");
+	pair_advance(p, NS_S - 1);
+	assert_int_equal(c->delivered, 40);
+	assert_int_equal(swarm_flows_silent(swarm_of(p, s), p->now - 100 * NS_MS), 0);
+	assert_failover(swarm_failover_clients(swarm_of(p, s)), 0, 0, 0, 0); /* no fault yet */
+	set(p, s, "fault=now");
+	crash(p, first, "192.0.2.101");
+	assert_int_equal(c->ready, 2);
+	assert_failover(swarm_failover_clients(swarm_of(p, s)), 0, 2, 0, 0);
+	pair_advance(p, NS_S);
+	assert_int_equal(c->ready, 4);
+	assert_int_equal(c->wrong, 0);
+	assert_failover(swarm_failover_clients(swarm_of(p, s)), 2, 0, 5 * NS_MS, 15 * NS_MS + NS_MS);
+	assert_failover(swarm_failover_pairs(swarm_of(p, s)), 1, 0, 0, 115 * NS_MS);
+	assert_int_equal(swarm_flows_silent(swarm_of(p, s), p->now - 101 * NS_MS), 0);
+	crash(p, second, "192.0.2.102"); /* none is left */
+	pair_advance(p, NS_S);
+	assert_int_equal(c->ready, 0);
+	assert_int_equal(swarm_flows_silent(swarm_of(p, s), p->now - 101 * NS_MS), 4);
+	set(p, s, "fault=now");
+	pair_advance(p, NS_S);
+	assert_failover(swarm_failover_clients(swarm_of(p, s)), 0, 0, 0, 0); /* nobody was there to be hit */
+}
+
 STORY(fan_in)
 {
 	int r = pair_relay(p, SERVER, ""), s = swarm(p, RELAY "job=fan-in\nclients=5\nrate=400\n");
@@ -267,6 +330,12 @@ static void bad_config(void **state)
 		{ RELAY "size=23\n", "size" },
 		{ RELAY "size=65537\n", "size" },
 		{ RELAY "job=party\n", "job" },
+		{ RELAY MAP, "either" },
+		{ RELAY "job=mates\n", "rate=" },
+		{ RELAY "job=mates\nrate=1\nclients=3\n", "even" },
+		{ "map={\n", "map=" },
+		{ "map={\"Regions\":{}}\n", "a region" },
+		{ "map={\"Regions\":{\"1\":{\"RegionID\":1}}}\n", "nodes" },
 	};
 	char error[200];
 
@@ -280,9 +349,9 @@ static void bad_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rate),     cmocka_unit_test(mesh_hop), cmocka_unit_test(fan_in),
-		cmocka_unit_test(logins),   cmocka_unit_test(window),   cmocka_unit_test(wrong),
-		cmocka_unit_test(patience), cmocka_unit_test(blocked),  cmocka_unit_test(bad_config),
+		cmocka_unit_test(rate),    cmocka_unit_test(mesh_hop),   cmocka_unit_test(fan_in), cmocka_unit_test(failover),
+		cmocka_unit_test(logins),  cmocka_unit_test(window),     cmocka_unit_test(wrong),  cmocka_unit_test(patience),
+		cmocka_unit_test(blocked), cmocka_unit_test(bad_config),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@ enum insert {
 	INSERT_DRAW,
 	INSERT_FAULT,
 	INSERT_MOVE,
+	INSERT_PAIR,
 	INSERT_NOTE,
 	INSERT_EVENT,
 	INSERT_NODE_SECOND,
@@ -38,6 +39,7 @@ static const char *const insert_sql[INSERTS] = {
 	[INSERT_DRAW] = "INSERT INTO draw VALUES (?, ?, ?, ?, ?)",
 	[INSERT_FAULT] = "INSERT INTO fault VALUES (?, ?, ?, ?)",
 	[INSERT_MOVE] = "INSERT INTO move VALUES (?, ?, ?, ?, ?)",
+	[INSERT_PAIR] = "INSERT INTO pair VALUES (?, ?, ?, ?)",
 	[INSERT_NOTE] = "INSERT INTO note VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[INSERT_EVENT] = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
 	[INSERT_NODE_SECOND] = "INSERT INTO second_node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -256,6 +258,21 @@ void record_move(struct record *r, uint64_t t, uint32_t client_host, uint32_t fr
 	put_host(s, 3, from);
 	put_host(s, 4, to);
 	put_int(s, 5, since);
+	done(r, s);
+}
+
+void record_pair(struct record *r, uint64_t t, uint32_t a, uint32_t b, uint64_t since)
+{
+	sqlite3_stmt *s = row(r, INSERT_PAIR);
+
+	if (s == NULL) return;
+	if (t == TIME_NEVER)
+		sqlite3_bind_null(s, 1);
+	else
+		put_int(s, 1, t);
+	put_int(s, 2, a);
+	put_int(s, 3, b);
+	put_int(s, 4, since);
 	done(r, s);
 }
 

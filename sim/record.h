@@ -39,6 +39,7 @@ void record_entity(struct record *r, uint32_t host, const char *kind, const char
 void record_draw(struct record *r, uint32_t line, const char *word, const char *key, const char *name, uint64_t value);
 void record_fault(struct record *r, uint64_t t, const char *verb, uint32_t host, uint32_t line);
 void record_move(struct record *r, uint64_t t, uint32_t client_host, uint32_t from, uint32_t to, uint64_t since); /* UINT32_MAX: none */
+void record_pair(struct record *r, uint64_t t, uint32_t a_host, uint32_t b_host, uint64_t since);                 /* t TIME_NEVER: never */
 void record_note(struct record *r, uint64_t t, uint32_t host, const struct note *note);
 void record_event(struct record *r, uint64_t seq, uint64_t t, uint32_t host, const struct event *e, uint64_t content);
 struct record_node_second {

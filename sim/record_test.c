@@ -301,6 +301,19 @@ static void never_is_null(void **state)
 	                 1);
 }
 
+/* A pair that never heard of each other again has no time, also behind one that has. */
+static void pairs_are_kept(void **state)
+{
+	struct record *w = begin(RECORD_SUMMARY);
+
+	(void)state;
+	record_pair(w, 7 * NS_S, 3, 4, 5 * NS_S);
+	record_pair(w, TIME_NEVER, 3, 5, 6 * NS_S);
+	finish(w);
+	assert_int_equal(ask("SELECT count(*) FROM pair WHERE a = 3 AND b = 4 AND t - since = 2000000000"), 1);
+	assert_int_equal(ask("SELECT count(*) FROM pair WHERE a = 3 AND b = 5 AND t IS NULL AND since = 6000000000"), 1);
+}
+
 static void assert_refused(const char *want)
 {
 	char error[RECORD_ERROR_SIZE] = "";
@@ -368,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup(first_error_ends_the_writing, fresh),
 		cmocka_unit_test_setup(never_overwrites, fresh),
 		cmocka_unit_test_setup(never_is_null, fresh),
+		cmocka_unit_test_setup(pairs_are_kept, fresh),
 		cmocka_unit_test_setup(what_is_no_trace_is_refused, fresh),
 		cmocka_unit_test_setup(what_is_no_number_is_damage, fresh),
 		cmocka_unit_test_setup(readers_do_not_matter, fresh),

@@ -77,6 +77,14 @@ CREATE TABLE move (
   since      INTEGER NOT NULL          -- the fault; t - since is its failover time
 );
 
+-- Two clients of whom a fault took one from its node heard of each other again, or never did.
+CREATE TABLE pair (
+  t          INTEGER,                  -- when the first packet was delivered; NULL: none was
+  a          INTEGER NOT NULL,         -- host
+  b          INTEGER NOT NULL,         -- host, a < b
+  since      INTEGER NOT NULL          -- when either sent the first packet after the fault; t - since is their failover time
+);
+
 -- What the machines' tracer said.
 CREATE TABLE note (
   t          INTEGER NOT NULL,         -- when

@@ -212,6 +212,11 @@ static struct story_pair *pair_of(struct story *st, uint32_t a, uint32_t b, bool
 	return &st->pair[at];
 }
 
+static void record_reunion(struct story *st, uint64_t at, const struct story_pair *p)
+{
+	record_pair(st->record, at, client_host(st, (uint32_t)(p->key >> 32)), client_host(st, (uint32_t)p->key), p->sent_at);
+}
+
 void truth_pair_sent(struct story *st, uint32_t a, uint32_t b)
 {
 	uint64_t hit = st->client[a].hit_at > st->client[b].hit_at ? st->client[a].hit_at : st->client[b].hit_at;
@@ -233,6 +238,7 @@ void truth_pair_delivered(struct story *st, uint32_t a, uint32_t b, uint64_t sen
 	if (p == NULL || !p->open || sent_at < p->sent_at) return;
 	p->open = false;
 	dist_add(&st->failover_pair, sim_now(st->sim) - p->sent_at);
+	record_reunion(st, sim_now(st->sim), p);
 	dist_add(sent_at == p->sent_at ? &st->failover_first : &st->failover_later, sim_now(st->sim) - p->sent_at);
 	story_dirty(st, DIRT_FAILOVER);
 }
@@ -251,5 +257,8 @@ void truth_end(struct story *st)
 			record_move(st->record, sim_now(st->sim), client_host(st, i), st->client[i].fault_node, NOBODY, st->client[i].fault_at);
 		}
 	for (uint32_t i = 0; st->pair != NULL && i <= st->pairs_mask; i++)
-		if (st->pair[i].key != 0 && st->pair[i].open && both_here(st, &st->pair[i])) st->failover_pair.never++, st->failover_later.never++;
+		if (st->pair[i].key != 0 && st->pair[i].open && both_here(st, &st->pair[i])) {
+			st->failover_pair.never++, st->failover_later.never++;
+			record_reunion(st, TIME_NEVER, &st->pair[i]);
+		}
 }
