@@ -54,7 +54,7 @@ static struct event_copy *again(const struct event *e, bool names)
 
 static void test_start(void **state)
 {
-	static const struct socket_info sockets[2] = { { .token = 5, .local = here, .tls = true }, { .token = 6, .local = there, .datagram = true } };
+	const struct socket_info sockets[2] = { { .token = 5, .local = here, .tls = true }, { .token = 6, .local = there, .datagram = true } };
 	struct event_start start = { .seed = { 1, 255 },
 		                     .wall_ns = UINT64_MAX,
 		                     .slot_first = 3,
