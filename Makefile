@@ -83,7 +83,7 @@ $(BUILD)/lib%.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# What a program links with follows from its folder: ref/ never needs sim/.
+# What a program links with follows from its folder: ref/ needs sim/ for derp-relay --record only.
 REF_LIBS = $(BUILD)/libderp.a
 OS_LIBS = $(if $(OS),$(BUILD)/libderpos.a) $(BUILD)/libderp.a
 SIM_LIBS = $(BUILD)/libderpsim.a $(OS_LIBS)
@@ -101,6 +101,8 @@ $(BUILD)/derpsim: $(BUILD)/obj/sim/sim_main.o $(call objects,$(CLI)) $(SIM_LIBS)
 $(BUILD)/derpsim-%: $(BUILD)/obj/sim/%_main.o $(SIM_LIBS)
 	$(link)
 $(BUILD)/derp-client: $(BUILD)/obj/ref/client_main.o $(call objects,$(CMD)) $(OS_LIBS)
+	$(link)
+$(BUILD)/derp-relay: $(BUILD)/obj/ref/relay_main.o $(SIM_LIBS)
 	$(link)
 $(BUILD)/derp-%: $(BUILD)/obj/ref/%_main.o $(OS_LIBS)
 	$(link)

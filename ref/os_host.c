@@ -32,8 +32,12 @@ uint64_t os_host_left(const struct os_host *h) { return h->left; }
  * this one's loop. */
 void host_step(struct os_host *h, struct event *e)
 {
+	uint32_t out_from = h->out.n, up_from = h->up.n;
+
 	e->now = os_host_now(h);
+	if (h->owner->before != NULL) h->owner->before(h->owner, e, out_from == 0);
 	machine_step(h->machine, e, &h->out, &h->up);
+	if (h->owner->after != NULL) h->owner->after(h->owner, &h->out, out_from, &h->up, up_from);
 	if (h->stepping) return;
 	h->stepping = true;
 	for (uint32_t i = 0; i < h->up.n; i++) {

@@ -28,6 +28,10 @@ struct os_owner {
 	void (*deliver)(struct os_owner *owner, const struct action *x);
 	/* The bytes of each stream in the machine's order: read ones before the machine sees them, written ones when they are SENT. */
 	void (*stream)(struct os_owner *owner, uint64_t token, enum os_stream what, const uint8_t *p, uint32_t n);
+	/* Around each step of the machine: the event as it is about to see it, and what it added to the lists; turn: `out` is empty. For
+	 * recorders, which may not touch the host. Both or none. */
+	void (*before)(struct os_owner *owner, const struct event *e, bool turn);
+	void (*after)(struct os_owner *owner, const struct actions *out, uint32_t out_from, const struct actions *up, uint32_t up_from);
 	/* Something that the host could not do, in a sentence. */
 	void (*complain)(struct os_owner *owner, const char *text);
 };

@@ -39,6 +39,8 @@ enum flag_id {
 	PROFILE,
 	SET,
 	FRAMES,
+	RECORD,
+	RECORD_MAX,
 	VERBOSE,
 	HELP,
 	VERSION,
@@ -82,6 +84,8 @@ static const struct flag flags[] = {
 	{ { PROFILE, "profile", 0, OS_VALUE }, "ours|derper", "derper: with the quirks of the original (default ours)" },
 	{ { SET, "set", 0, OS_VALUE }, "NAME=VALUE", "any other setting of the relay, such as keepalive=10s; may be repeated" },
 	{ { FRAMES, "frames", 0, OS_VALUE }, "FILE", "write a line for each frame of each connection" },
+	{ { RECORD, "record", 0, OS_VALUE }, "FILE", "write all that reaches the relay, its keys included, for derpsim replay (mode 0600)" },
+	{ { RECORD_MAX, "record-max", 0, OS_VALUE }, "MB", "end that at this size; 0: at none (default 1024)" },
 	{ { VERBOSE, "verbose", 'v', OS_FLAG }, "", "tell of every login, departure and dropped packet" },
 	{ { HELP, "help", 'h', OS_FLAG }, "", "this text" },
 	{ { VERSION, "version", 0, OS_FLAG }, "", "" },
@@ -283,6 +287,8 @@ static bool set_host(struct relay_options *o, int id, struct given *given)
 	case USER: o->user = value; return true;
 	case DNS: o->dns_servers = value; return true;
 	case FRAMES: o->frames_file = value; return true;
+	case RECORD: o->record_file = value; return true;
+	case RECORD_MAX: return os_cli_u64(&o->cli, 0, 1 << 20, &o->record_mb);
 	case VERBOSE: o->verbose = true; return true;
 	case LACKING: return lacking(o);
 	case CERTMODE:
@@ -336,6 +342,7 @@ int relay_options_parse(struct relay_options *o, int argc, char **argv)
 	os_cli_init(&o->cli, "derp-relay", options, argc, argv);
 	o->address.port = 3340;
 	o->stun = true;
+	o->record_mb = 1024;
 	o->times = OS_TCP_TIMES;
 	while ((id = os_cli_next(&o->cli)) != OS_CLI_END) {
 		if (id == OS_CLI_BAD) return OS_EXIT_USAGE;

@@ -17,7 +17,8 @@ struct relay_options {
 	int http_port; /* RELAY_HTTP_PORT_OFF: none */
 	bool stun;
 	uint16_t stun_port;
-	const char *key_file, *mesh_psk_file, *mesh_psk, *rate_file, *frames_file, *user, *dns_servers; /* NULL: not given */
+	const char *key_file, *mesh_psk_file, *mesh_psk, *rate_file, *frames_file, *user, *dns_servers, *record_file; /* NULL: not given */
+	uint64_t record_mb;                                                                                           /* 0: any size */
 	struct os_tcp_times times;
 	struct os_tls_config tls; /* hostname NULL: plain TCP */
 	uint64_t drain_ns;

@@ -14,12 +14,16 @@
 #include "relay.h"
 #include "reply.h"
 
+#include "../sim/recording.h"
+
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LEAVE_NS = 2000000000, RATES_MAX = 4096, LINE_SIZE = 400 };
 
@@ -35,7 +39,9 @@ struct app {
 	struct os_host *host;
 	struct os_frames *frames;
 	FILE *frames_out;
-	uint64_t files; /* that may be open */
+	struct recording *recording;
+	uint64_t record_at; /* commits what waits */
+	uint64_t files;     /* that may be open */
 	bool stopped;
 };
 
@@ -195,6 +201,97 @@ static int open_frames(struct app *app)
 	return -1;
 }
 
+/* ---- recording ---- */
+
+enum { RECORD_NAMES_MAX = 1000 };
+
+static void before(struct os_owner *owner, const struct event *e, bool turn) { recording_before(((struct app *)owner)->recording, e, turn); }
+
+static void record_end(struct app *app)
+{
+	os_log(OS_LOG_WARNING, "recording ends at event %llu: %s", (unsigned long long)recording_events(app->recording),
+	       recording_over(app->recording));
+	app->owner.before = NULL;
+	app->owner.after = NULL;
+}
+
+static void after(struct os_owner *owner, const struct actions *out, uint32_t out_from, const struct actions *up, uint32_t up_from)
+{
+	struct app *app = (struct app *)owner;
+
+	recording_after(app->recording, out, out_from, up, up_from);
+	if (recording_over(app->recording) != NULL) record_end(app);
+}
+
+static struct recording *crash_recording;
+
+/* The crash is in the core as a rule: SQLite is at rest then, and its file may be finished. If not, the alarm ends us. */
+static void on_crash(int number)
+{
+	alarm(5);
+	recording_crashed(crash_recording);
+	raise(number);
+}
+
+static void record_signals(struct recording *recording)
+{
+	static const int fatal[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+	struct sigaction crash = { .sa_handler = on_crash, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER) }, ignore = { .sa_handler = SIG_IGN };
+
+	crash_recording = recording;
+	for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) sigaction(fatal[i], &crash, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL); /* a file that may not grow ends the recording, not the relay */
+}
+
+/* A name that is taken gets a number: what was recorded before a crash must survive the restart. -1: errno. */
+static int record_create(const char *wanted, char *path, size_t size)
+{
+	int fd = -1;
+
+	for (int i = 0; i < RECORD_NAMES_MAX && fd < 0; i++) {
+		if (snprintf(path, size, i == 0 ? "%s" : "%s.%d", wanted, i) >= (int)size)
+			errno = ENAMETOOLONG;
+		else
+			fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 && errno != EEXIST) break;
+	}
+	return fd;
+}
+
+static int start_recording(struct app *app)
+{
+	const struct relay_options *o = &app->options;
+	char path[1000], error[RECORDING_ERROR_SIZE];
+	int fd;
+
+	if (o->record_file == NULL) return -1;
+	fd = record_create(o->record_file, path, sizeof path);
+	if (fd < 0) return os_cli_usage(&o->cli, "option '--record': cannot create '%.200s': %s", o->record_file, strerror(errno));
+	close(fd);
+	app->recording = recording_new(path, "derp-relay " DERP_VERSION, o->record_mb << 20, error);
+	if (app->recording == NULL) return cannot(app, error);
+	record_signals(app->recording);
+	app->owner.before = before;
+	app->owner.after = after;
+	os_log(OS_LOG_NOTICE, "recording to %s: it holds this relay's private key and all that reaches it; keep it as you keep the key", path);
+	return -1;
+}
+
+/* When it is to be written at the latest. */
+static uint64_t record_due(struct app *app)
+{
+	if (app->recording == NULL || !recording_waits(app->recording)) {
+		app->record_at = 0;
+		return UINT64_MAX;
+	}
+	if (app->record_at == 0) app->record_at = os_now() + NS_S;
+	if (os_now() < app->record_at) return app->record_at;
+	app->record_at = 0;
+	recording_commit(app->recording);
+	if (recording_over(app->recording) != NULL) record_end(app);
+	return UINT64_MAX;
+}
+
 /* Everything that the user may have got wrong, before anything is opened. */
 static int check(struct app *app)
 {
@@ -276,6 +373,8 @@ static int start(struct app *app)
 	if (end >= 0) return end;
 	if (o->user != NULL && !os_user_become(&app->user, error)) return cannot(app, error);
 	os_user_no_more_rights();
+	end = start_recording(app);
+	if (end >= 0) return end;
 	os_host_start(app->host, o->config.text, o->config.n, RELAY_SLOTS);
 	key_hex(relay_public_key(app->relay), hex);
 	printf("listening on %s, public key nodekey:%.*s\n", address_text(&bound, text), KEY_HEX, hex);
@@ -343,7 +442,7 @@ static void serve(struct app *app)
 			drain(app);
 		}
 		while ((signal = os_loop_noticed(app->loop)) != 0) on_notice(app, signal);
-		os_loop_turn(app->loop, UINT64_MAX);
+		os_loop_turn(app->loop, record_due(app));
 	}
 }
 
@@ -366,6 +465,8 @@ static void release(struct app *app)
 	if (app->relay != NULL) machine_free(relay_machine(app->relay));
 	os_loop_free(app->loop);
 	os_tls_free(app->tls);
+	crash_recording = NULL;
+	recording_free(app->recording);
 	os_frames_free(app->frames);
 	if (app->frames_out != NULL) fclose(app->frames_out);
 	key_wipe(&app->key, sizeof app->key);

@@ -6,7 +6,7 @@
  * cli_work.c     ^C and the progress line of long work
  * cli_run.c      run                    cli_replay.c   replay
  * cli_show.c     check, timeline, list
- * cli_lint.c     lint-map */
+ * cli_lint.c     lint-map               cli_recording.c  replay, of what derp-relay recorded */
 #ifndef SIM_CLI_H
 #define SIM_CLI_H
 
@@ -89,6 +89,7 @@ void cli_progress_end(const struct cli_progress *p);
 
 int cli_run(const struct cli *o);
 int cli_replay(const struct cli *o);
+int cli_replay_recording(const struct cli *o);
 int cli_check(const struct cli *o);
 int cli_timeline(const struct cli *o);
 int cli_list(const struct cli *o);

@@ -6,6 +6,7 @@
 #include "cli.h"
 
 #include "geo.h"
+#include "recording.h"
 
 #include "../ref/key.h"
 
@@ -249,6 +250,7 @@ int cli_replay(const struct cli *o)
 	int code = cli_look_at_trace(o->arg[0]);
 
 	if (code != EXIT_FINE) return code;
+	if (recording_is(o->arg[0])) return cli_replay_recording(o);
 	reader = record_reader_new(o->arg[0], error);
 	if (reader == NULL) return cli_usage("%s: %s", o->arg[0], error);
 	if (record_reader_run(reader, &run)) {

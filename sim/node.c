@@ -1,6 +1,8 @@
 /* A host at work: what is ready goes into its machine, one event after the other as its CPU allows; what the machine wants goes out. */
 #include "engine.h"
 
+#include "fold.h"
+
 #include "../ref/address.h"
 #include "../ref/buf.h"
 #include "../ref/key.h"
@@ -12,24 +14,6 @@
 enum { CONFIG_MAX = 16384 };
 
 /* ---- digest ---- */
-
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 x = (unsigned __int128)a * b;
-
-	return (uint64_t)x ^ (uint64_t)(x >> 64);
-}
-
-static inline uint64_t load(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof v);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	v = __builtin_bswap64(v);
-#endif
-	return v;
-}
 
 /* Length, the first 64 bytes and the last 8: frames carry what tells them apart in their heads, and the load its number. */
 static uint64_t content_of(const uint8_t *p, uint32_t n)
