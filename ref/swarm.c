@@ -89,7 +89,7 @@ static char *text_join(const char *name, const char *p, size_t n)
 	char *text = mem_zero(name_n + n + 1, 1);
 
 	memcpy(text, name, name_n);
-	memcpy(text + name_n, p, n);
+	if (n != 0) memcpy(text + name_n, p, n);
 	return text;
 }
 

@@ -20,9 +20,8 @@ static const struct {
 	              "SCENARIO is a file, or the bare name of a scenario that ships (derpsim list).\n"
 	              "As in: derpsim run node-crash --seed 2 --db build/crash.db --trace full\n" },
 	[CLI_REPLAY] = { "replay", "TRACE.db", "proves that a trace's run repeats, or names the first divergence",
-	                 "Event by event as far as the trace holds them, by the digest of each second else. Takes recordings of derp-relay --record "
-	                 "too:\n"
-	                 "each event enters the relay of this build, and the same actions must come out.\n" },
+	                 "Event by event as far as the trace holds them, by the digest of each second else. Of a recording\n"
+	                 "of derp-relay --record each event enters the relay of this build, and the same actions must come out.\n" },
 	[CLI_CHECK] = { "check", "SCENARIO...", "syntax and sanity only: every error, with line, column and what was expected",
 	                "Exit code 2 if any of them is not good.\n" },
 	[CLI_TIMELINE] = { "timeline", "TRACE.db", "the story of a trace in the terminal", "" },
