@@ -217,6 +217,9 @@ static void config_checked(void **state)
 		snprintf(text, sizeof text, K "%s", cases[i].text);
 		if (client_config_check(text, strlen(text), error) != cases[i].good) fail_msg("%s: %s", cases[i].text, error);
 	}
+	snprintf(text, sizeof text, K REGION("") "proxy=ftp://%0150d\n", 0); /* shown cut, as errors are */
+	assert_false(client_config_check(text, strlen(text), error));
+	assert_non_null(strstr(error, "proxy="));
 }
 
 int main(void)

@@ -148,7 +148,7 @@ static void finish(struct netcheck *n, uint64_t now)
 	struct action *x;
 
 	n->check.report = (struct netcheck_report){ 0 };
-	check_end(n, now);
+	netcheck_check_end(n, now);
 	for (uint32_t i = 0; i < r.regions; i++) latency[i] = (struct home_latency){ .region = r.region[i].id, .ns = r.region[i].ns };
 	r.ended = now;
 	r.choice = home_add_report(&n->home, &weighed, n->map.map);
@@ -171,12 +171,12 @@ static void pump(struct netcheck *n, uint64_t now)
 		if (is_idle(n) && n->map_waits && n->tokens.busy == 0) map_replace(n);
 		if (is_idle(n) && n->wanted && !n->map_waits && n->map.map != NULL) {
 			n->next_at = TIME_NEVER;
-			check_begin(n, now);
+			netcheck_check_begin(n, now);
 		}
-		if (is_idle(n) || !check_pump(n, now)) break;
+		if (is_idle(n) || !netcheck_check_pump(n, now)) break;
 		finish(n, now);
 	}
-	n->due = check_due(n) < n->next_at ? check_due(n) : n->next_at;
+	n->due = netcheck_check_due(n) < n->next_at ? netcheck_check_due(n) : n->next_at;
 }
 
 /* ---- events ---- */
@@ -232,7 +232,7 @@ static void command(struct netcheck *n, const struct event *e)
 		break;
 	case COMMAND_SET: change(n, e->now, (const char *)m->p, m->n); break;
 	case COMMAND_LEAVE:
-		check_end(n, e->now);
+		netcheck_check_end(n, e->now);
 		n->stopped = true;
 		n->due = TIME_NEVER;
 		actions_deliver(n->up_now, DELIVER_STOPPED, TOKEN_NONE);
@@ -249,14 +249,14 @@ static void step(struct machine *m, const struct event *e, struct actions *out, 
 	switch (e->kind) {
 	case EVENT_START: start(n, e); break;
 	case EVENT_COMMAND: command(n, e); break;
-	case EVENT_DATAGRAM: check_datagram(n, e); break;
+	case EVENT_DATAGRAM: netcheck_check_datagram(n, e); break;
 	case EVENT_TIMER:
 		out->work[WORK_TIMERS]++;
 		if (e->now >= n->next_at) n->wanted = true, n->next_at = TIME_NEVER;
 		break;
 	default:
 		if (e->kind == EVENT_CLOSED || e->kind == EVENT_ANSWER) netcheck_token_over(&n->tokens, e->token);
-		check_event(n, e);
+		netcheck_check_event(n, e);
 	}
 	pump(n, e->now);
 	n->out_now = n->up_now = NULL;
@@ -268,7 +268,7 @@ static void release(struct machine *m)
 {
 	struct netcheck *n = (struct netcheck *)m;
 
-	check_free(&n->check);
+	netcheck_check_free(&n->check);
 	netcheck_report_free(&n->last);
 	home_free(&n->home);
 	derp_map_free(n->map.owned);

@@ -198,7 +198,7 @@ static void answered(struct netcheck *n, uint64_t now, int64_t region, const str
 		n->check.enough_at = now + netcheck_report_slowest(r) * (r->full ? 2 : 1);
 }
 
-void check_datagram(struct netcheck *n, const struct event *e)
+void netcheck_check_datagram(struct netcheck *n, const struct event *e)
 {
 	struct netcheck_check *c = &n->check;
 	uint8_t txid[STUN_TXID];
@@ -247,7 +247,7 @@ static void stun_pump(struct netcheck *n, uint64_t now)
 		stun_over(n, false);
 }
 
-bool check_pump(struct netcheck *n, uint64_t now)
+bool netcheck_check_pump(struct netcheck *n, uint64_t now)
 {
 	struct netcheck_check *c = &n->check;
 
@@ -265,7 +265,7 @@ bool check_pump(struct netcheck *n, uint64_t now)
 
 /* ---- begin, events, end ---- */
 
-void check_begin(struct netcheck *n, uint64_t now)
+void netcheck_check_begin(struct netcheck *n, uint64_t now)
 {
 	struct netcheck_check *c = &n->check;
 	struct netcheck_interfaces have = { .v4 = n->config.ipv4 && n->socket[0] != TOKEN_NONE, .v6 = n->config.ipv6 && n->socket[1] != TOKEN_NONE };
@@ -304,7 +304,7 @@ static bool name_event(struct netcheck *n, const struct event *e)
 	return false;
 }
 
-void check_event(struct netcheck *n, const struct event *e)
+void netcheck_check_event(struct netcheck *n, const struct event *e)
 {
 	struct netcheck_fetcher w = fetcher(n, e->now);
 
@@ -318,7 +318,7 @@ void check_event(struct netcheck *n, const struct event *e)
 	}
 }
 
-uint64_t check_due(const struct netcheck *n)
+uint64_t netcheck_check_due(const struct netcheck *n)
 {
 	const struct netcheck_check *c = &n->check;
 	uint64_t at;
@@ -336,7 +336,7 @@ uint64_t check_due(const struct netcheck *n)
 	return at;
 }
 
-void check_end(struct netcheck *n, uint64_t now)
+void netcheck_check_end(struct netcheck *n, uint64_t now)
 {
 	struct netcheck_check *c = &n->check;
 	struct netcheck_fetcher w = fetcher(n, now);
@@ -344,10 +344,10 @@ void check_end(struct netcheck *n, uint64_t now)
 	for (uint32_t i = 0; i < c->fetches; i++) netcheck_fetch_end(&c->fetch[i], &w);
 	for (uint32_t i = 0; i < c->names; i++)
 		if (c->name[i].token != TOKEN_NONE) actions_close(n->out_now, c->name[i].token, true);
-	check_free(c);
+	netcheck_check_free(c);
 }
 
-void check_free(struct netcheck_check *c)
+void netcheck_check_free(struct netcheck_check *c)
 {
 	for (uint32_t i = 0; i < c->fetches; i++) http_reader_free(&c->fetch[i].http);
 	netcheck_report_free(&c->report);

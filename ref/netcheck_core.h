@@ -89,14 +89,14 @@ struct netcheck {
 };
 
 /* netcheck_check.c */
-void check_begin(struct netcheck *n, uint64_t now);
-void check_event(struct netcheck *n, const struct event *e); /* of a token of the machine's */
-void check_datagram(struct netcheck *n, const struct event *e);
+void netcheck_check_begin(struct netcheck *n, uint64_t now);
+void netcheck_check_event(struct netcheck *n, const struct event *e); /* of a token of the machine's */
+void netcheck_check_datagram(struct netcheck *n, const struct event *e);
 /* Does what is due. True: the check is over, and its report complete but for the choice. */
-bool check_pump(struct netcheck *n, uint64_t now);
-uint64_t check_due(const struct netcheck *n); /* TIME_NEVER while idle */
+bool netcheck_check_pump(struct netcheck *n, uint64_t now);
+uint64_t netcheck_check_due(const struct netcheck *n); /* TIME_NEVER while idle */
 /* Cancels what is under way and frees it, the report too. */
-void check_end(struct netcheck *n, uint64_t now);
-void check_free(struct netcheck_check *c);
+void netcheck_check_end(struct netcheck *n, uint64_t now);
+void netcheck_check_free(struct netcheck_check *c);
 
 #endif

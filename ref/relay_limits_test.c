@@ -183,8 +183,12 @@ STORY(reload, RAW RATED)
 	static const char half[] = "{\"PerClientRateLimitBytesPerSec\":10000,\"PerClientRateBurstBytes\":70000}", none[] = "{}",
 			  bad[] = "{\"PerClientRateLimitBytesPerSec\":\"x\"}";
 	int waits = wire_login(p, r, A, NULL), other = wire_login(p, r, A, NULL);
+	char error[200];
 	struct event_command command = { .verb = COMMAND_RATES, .p = (const uint8_t *)bad, .n = sizeof bad - 1 };
 
+	assert_true(relay_rates_check(half, sizeof half - 1, error) && relay_rates_check(none, sizeof none - 1, error));
+	assert_false(relay_rates_check(bad, sizeof bad - 1, error)); /* what a host asks before it gives the command */
+	assert_non_null(strstr(error, "unsigned integers"));
 	wire_send_frame(p, waits, 0x7a, zeros, 65568);
 	wire_send_frame(p, other, 0x7a, zeros, 65568);
 	send_ping(p, waits);

@@ -136,6 +136,21 @@ STORY(failover)
 	assert_failover(swarm_failover_clients(swarm_of(p, s)), 0, 0, 0, 0); /* nobody was there to be hit */
 }
 
+/* What all clients share reaches the relay: with the mesh key they are mesh peers (MSH-001), over WebSocket they are its. */
+STORY(shared_options)
+{
+	int r = pair_relay(p, SERVER, MESH_LINE), s = swarm(p, RELAY MESH_LINE "clients=2\napp-name=crowd\n");
+	const struct relay_counters *c = relay_counters(p->host[r].relay);
+
+	assert_int_equal(count(p, s)->ready, 2);
+	assert_int_equal(pair_noted(p, r, NOTE_LOGIN, 1)->a & PRESENT_MESH, PRESENT_MESH);
+	assert_int_equal(c->websocket_accepts, 0);
+	s = swarm(p, RELAY "websocket=on\nclients=2\n");
+	assert_int_equal(count(p, s)->ready, 2);
+	assert_int_equal(c->websocket_accepts, 2);
+	assert_int_equal(pair_noted(p, r, NOTE_LOGIN, 3)->a & PRESENT_MESH, 0);
+}
+
 STORY(fan_in)
 {
 	int r = pair_relay(p, SERVER, ""), s = swarm(p, RELAY "job=fan-in\nclients=5\nrate=400\n");
@@ -349,9 +364,9 @@ static void bad_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rate),    cmocka_unit_test(mesh_hop),   cmocka_unit_test(fan_in), cmocka_unit_test(failover),
-		cmocka_unit_test(logins),  cmocka_unit_test(window),     cmocka_unit_test(wrong),  cmocka_unit_test(patience),
-		cmocka_unit_test(blocked), cmocka_unit_test(bad_config),
+		cmocka_unit_test(rate),     cmocka_unit_test(mesh_hop), cmocka_unit_test(fan_in),     cmocka_unit_test(shared_options),
+		cmocka_unit_test(failover), cmocka_unit_test(logins),   cmocka_unit_test(window),     cmocka_unit_test(wrong),
+		cmocka_unit_test(patience), cmocka_unit_test(blocked),  cmocka_unit_test(bad_config),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
