@@ -418,6 +418,24 @@ STORY(debug_pages, "debug-allow=192.0.2.7,198.51.100.1\n")
 	assert_memory_equal(rest(p, s), "HTTP/1.1 404 Not Found\r\n", 24);
 }
 
+/* HTTP-038, HTTP-043: what the configuration says reaches the pages: another home, a secret that opens /debug/ to anyone who has it. */
+STORY(configured_pages, MESHED "home=https://derp.example/\ndebug-key=sesame\n")
+{
+	int s = wire_connect(p, r);
+	const char *came;
+
+	send_text(p, s, GET("/"));
+	came = rest(p, s);
+	has(came, "HTTP/1.1 302 Found\r\n");
+	has(came, "Location: https://derp.example/\r\n");
+	send_text(p, s, GET("/debug/?debugkey=sesam"));
+	has(rest(p, s), "HTTP/1.1 403 ");
+	send_text(p, s, GET("/debug/?debugkey=sesame"));
+	came = rest(p, s);
+	has(came, "HTTP/1.1 200 ");
+	has(came, "mesh key: set");
+}
+
 /* MET-008: a line for each client whose bytes grew, then an empty one, every two seconds, in chunks; nothing for those who were quiet. */
 STORY(traffic, "")
 {
@@ -684,6 +702,7 @@ int main(void)
 		cmocka_unit_test(endless_head),
 		cmocka_unit_test(unread_answers),
 		cmocka_unit_test(debug_pages),
+		cmocka_unit_test(configured_pages),
 		cmocka_unit_test(traffic),
 		cmocka_unit_test(traffic_bounds),
 		cmocka_unit_test(traffic_forms),
