@@ -46,9 +46,20 @@ STORY(nothing_comes_of_it)
 	assert_non_null(pair_heard(p, host, DELIVER_HEALTH, 0));
 }
 
+/* It may be freed at any time; what it has read of a head goes with it (a sanitizer sees that). */
+STORY(freed_in_the_midst)
+{
+	int c;
+
+	wire_listens(p);
+	c = pair_client(p, A, WIRE "retry=manual\n");
+	wire_send(p, wire_relay(p), "HTTP/1.1 101 x\r\n", 16);
+	state_is(p, c, CLIENT_HTTP);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_comes_of_it) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_comes_of_it), cmocka_unit_test(freed_in_the_midst) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

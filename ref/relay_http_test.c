@@ -535,8 +535,9 @@ STORY(traffic_forms, "")
 STORY(consistency, MESHED)
 {
 	struct relay_counters *wrong = (struct relay_counters *)(uintptr_t)counters(p, r);
-	int s = debug_connect(p, r);
+	int s = debug_connect(p, r), gone = wire_login(p, r, C, NULL);
 
+	wire_reset(p, gone); /* its place is free */
 	wire_login(p, r, A, NULL);
 	wire_login(p, r, A, NULL);
 	login_mesh(p, r, B);

@@ -73,6 +73,7 @@ STORY(commands, RAW)
 
 	pair_command(p, r, &(struct event_command){ .verb = COMMAND_CLOSE_PEER, .dst = a.b });
 	closed(p, sa);
+	pair_command(p, r, &(struct event_command){ .verb = COMMAND_CLOSE_PEER, .dst = a.b }); /* who is not here is nobody's loss */
 	silent(p, sb);
 	frame_is(p, half, FRAME_SERVER_KEY, NULL, 40);
 	assert_null(pair_heard(p, r, DELIVER_STOPPED, 0));
