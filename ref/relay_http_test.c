@@ -535,12 +535,12 @@ STORY(traffic_forms, "")
 STORY(consistency, MESHED)
 {
 	struct relay_counters *wrong = (struct relay_counters *)(uintptr_t)counters(p, r);
-	int s = debug_connect(p, r), gone = wire_login(p, r, C, NULL);
+	int s = debug_connect(p, r);
 
-	wire_reset(p, gone); /* its place is free */
 	wire_login(p, r, A, NULL);
 	wire_login(p, r, A, NULL);
 	login_mesh(p, r, B);
+	wire_reset(p, wire_login(p, r, C, NULL)); /* its place is free */
 	assert_string_equal(debug_get(p, s, "/debug/check"), "derp.Server ConsistencyCheck okay");
 	wrong->current_connections++;
 	send_text(p, s, GET("/debug/check"));
